@@ -1,0 +1,1 @@
+"""fallow puts idle machines to work on batch AI inference."""
