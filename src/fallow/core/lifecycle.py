@@ -11,7 +11,6 @@ from fallow.core.words import AttemptState as A
 from fallow.core.words import ChunkState as C
 from fallow.core.words import JobState as J
 
-
 S = TypeVar("S")
 E = TypeVar("E")
 
@@ -21,7 +20,6 @@ class JobEvent(StrEnum):
     PLANNED = "planned"
     PAUSE = "pause"
     RESUME = "resume"
-    RESUME_PLANNING = "resume_planning"
     MERGE = "merge"
     COMPLETE = "complete"
     FAIL = "fail"
@@ -64,8 +62,7 @@ JOB: Final[dict[tuple[J | None, JobEvent], J]] = {
     (J.PLANNING, JobEvent.EXPIRE): J.EXPIRED,
     (J.PLANNING, JobEvent.PAUSE): J.PAUSED,
     (J.RUNNING, JobEvent.PAUSE): J.PAUSED,
-    (J.PAUSED, JobEvent.RESUME): J.RUNNING,
-    (J.PAUSED, JobEvent.RESUME_PLANNING): J.PLANNING,  # paused before the planner was through
+    (J.PAUSED, JobEvent.RESUME): J.RUNNING,  # the planner goes on where it was, if it was not through
     (J.PAUSED, JobEvent.CANCEL): J.CANCELLED,
     (J.PAUSED, JobEvent.EXPIRE): J.EXPIRED,
     (J.RUNNING, JobEvent.MERGE): J.MERGING,  # every chunk is over
@@ -75,6 +72,7 @@ JOB: Final[dict[tuple[J | None, JobEvent], J]] = {
     (J.MERGING, JobEvent.COMPLETE): J.COMPLETED,
     (J.MERGING, JobEvent.FAIL): J.FAILED,
     (J.MERGING, JobEvent.CANCEL): J.CANCELLED,
+    (J.PAUSED, JobEvent.FAIL): J.FAILED,
     (J.COMPLETED, JobEvent.RERUN): J.RUNNING,  # only what is missing or failed runs again
     (J.FAILED, JobEvent.RERUN): J.RUNNING,
     (J.CANCELLED, JobEvent.RERUN): J.RUNNING,
@@ -114,10 +112,11 @@ ATTEMPT: Final[dict[tuple[A | None, AttemptEvent], A]] = {
 
 JOB_OVER: Final = frozenset({J.COMPLETED, J.FAILED, J.CANCELLED, J.EXPIRED})
 CHUNK_OVER: Final = frozenset({C.DONE, C.FAILED, C.CANCELLED, C.SPLIT})
+ATTEMPT_ANSWERED: Final = frozenset({A.REPORTED, A.VALID, A.INVALID})
 ATTEMPT_OVER: Final = frozenset({A.VALID, A.INVALID, A.ERRORED, A.DROPPED, A.ABORTED})
 
 
-class IllegalMove(Exception):  # noqa: N818 - a broken invariant, caught only at the top of a loop
+class IllegalMove(Exception):
     """Somebody asked for a move that is not in the tables."""
 
 

@@ -62,7 +62,7 @@ class Code(StrEnum):
 
 
 @dataclass(slots=True)
-class Refusal(Exception):  # noqa: N818 - it is not an error of ours
+class Refusal(Exception):
     """Raised at the earliest door that can know. `message` is one sentence; `remedy` says what to do about it."""
 
     code: Code

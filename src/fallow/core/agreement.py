@@ -1,0 +1,85 @@
+"""Agreement: which answers to one chunk are the same, and whether enough are."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from fallow.core.chunk import Attempt
+from fallow.core.job import Compare, VerifyPolicy
+from fallow.core.words import AttemptId
+
+Same = Callable[[Attempt, Attempt], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """canonical: None when no `quorum` answers agree. agreeing holds the canonical one too."""
+
+    canonical: AttemptId | None
+    agreeing: tuple[AttemptId, ...] = ()
+    differing: tuple[AttemptId, ...] = ()
+
+
+def consensus(answers: Sequence[Attempt], quorum: int, same: Same) -> Consensus:
+    """The first answer, oldest first, with which `quorum` answers agree, itself included.
+
+    Source: BOINC sched/validate_util2.cpp, generic_check_set(), with the whole quorum instead of half of it.
+    """
+    for candidate in answers:
+        agreeing = [a for a in answers if a is candidate or same(candidate, a)]
+        if len(agreeing) >= quorum:
+            ids = tuple(a.attempt_id for a in agreeing)
+            return Consensus(candidate.attempt_id, ids, tuple(a.attempt_id for a in answers if a.attempt_id not in ids))
+    return Consensus(None)
+
+
+def same_lines(first: Iterable[bytes], second: Iterable[bytes], policy: VerifyPolicy) -> bool:
+    """Whether two artifacts say the same, line by line, in the policy's sense. Lines that are not JSON never agree."""
+    return all(a is not None and b is not None and same_line(a, b, policy) for a, b in zip_longest(first, second))
+
+
+def same_line(first: bytes, second: bytes, policy: VerifyPolicy) -> bool:
+    """Whether two answers to one item say the same."""
+    if first == second:
+        return True
+    if policy.compare is Compare.EXACT:
+        return False
+    try:
+        left, right = json.loads(first), json.loads(second)
+    except (ValueError, RecursionError):
+        return False
+    if policy.compare is Compare.JSON:
+        return bool(_typed(left) == _typed(right))
+    return _close(left, right, policy)
+
+
+def _typed(value: object) -> object:
+    """JSON's own equality: true is not 1, and 1 is 1.0."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, list):
+        return [_typed(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _typed(each) for key, each in value.items()}
+    return value
+
+
+def _close(left: object, right: object, policy: VerifyPolicy) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return _near(left, right, policy)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(_close(a, b, policy) for a, b in zip(left, right, strict=True))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_close(left[key], right[key], policy) for key in left)
+    return left == right
+
+
+def _near(left: float, right: float, policy: VerifyPolicy) -> bool:
+    try:
+        return left == right or math.isclose(left, right, rel_tol=policy.rtol, abs_tol=policy.atol)
+    except OverflowError:  # a whole number beyond the floats
+        return False
