@@ -1,0 +1,123 @@
+"""One frozen Settings, read once at start, then passed in. docs/settings.md is made from it.
+
+Values come from the command line, else from the environment as FALLOW_<NAME IN CAPITALS>, else from the default. All
+mistakes are reported together.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fallow.core.refusals import Code, Refusal
+
+
+def _setting(default: object, reason: str) -> Any:
+    return field(default=default, metadata={"reason": reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one server behaves."""
+
+    data_dir: Path = _setting(Path("fallow-data"), "Rows, bytes, keys and logs of the embedded default live here.")
+    listen: str = _setting("127.0.0.1:8420", "HOST:PORT of the door. Loopback, so that a first start exposes nothing.")
+    public_url: str = _setting("", "How others reach the door, for signed URLs. Empty: http:// and `listen`.")
+    database: str = _setting("", "postgresql://... for many machines. Empty: SQLite in the data directory.")
+    objects: str = _setting("", "s3://bucket/prefix for many machines. Empty: files in the data directory.")
+    roles: str = _setting(
+        "all", "Comma-separated roles of this process: door, planner, verifier, assimilator, janitor."
+    )
+    allowed_roots: tuple[Path, ...] = _setting(
+        (), "Directories that file: inputs and outputs may be under. Empty: none."
+    )
+    allow_private_addresses: bool = _setting(False, "Let the server fetch http(s) inputs from private addresses.")
+    allow_exec_plugins: bool = _setting(False, "Let jobs name executables as plug-ins (they run as the server).")
+    allow_process_jobs: bool = _setting(False, "Take jobs without an image, for workers that allow bare commands.")
+    open: bool = _setting(False, "The seed's three GETs answer without a key. For demonstrations.")
+    heartbeat_seconds: float = _setting(10.0, "How often a worker says what it holds.")
+    silence_seconds: float = _setting(60.0, "A worker that was not heard of for so long has lost its leases.")
+    retry_same_seconds: float = _setting(60.0, "After so long a failed chunk may go to a worker that failed it before.")
+    inline_bytes_max: int = _setting(32 * 1024, "Artifacts up to this size travel inside the report.")
+    url_seconds: int = _setting(24 * 3600, "How long a signed URL opens its object.")
+    plan_ahead: int = _setting(20_000, "Chunks that wait at most; the planner of a larger job pauses.")
+    open_ahead: int = _setting(256, "Planned chunks are opened in steps of so many.")
+    request_bytes_max: int = _setting(16 * 1024 * 1024, "Largest JSON request. Uploads are not JSON.")
+    upload_bytes_max: int = _setting(64 * 1024**3, "Largest uploaded input.")
+    reserve_bytes: int = _setting(256 * 1024 * 1024, "Disk space kept free: uploads are refused before it is gone.")
+    verifier_threads: int = _setting(2, "Artifacts are read and compared by so many threads.")
+    role_seconds: float = _setting(0.5, "How long an idle role waits before it looks for work again.")
+    claim_seconds: float = _setting(60.0, "A role that dies gives up its claims after so long.")
+    retention_seconds: int = _setting(30 * 24 * 3600, "Artifacts of a finished job are kept so long.")
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data_dir.resolve()}/fallow.db"
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
+
+
+def load_settings(given: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from options (None: not given) and environment. Raises Refusal SETTING_INVALID naming every mistake."""
+    values: dict[str, object] = {}
+    mistakes: list[str] = []
+    for each in fields(Settings):
+        raw = given.get(each.name)
+        if raw is None:
+            text = environ.get(f"FALLOW_{each.name.upper()}")
+            if text is None:
+                continue
+            raw = text
+        try:
+            values[each.name] = _parsed(raw, each.default)
+        except ValueError as wrong:
+            mistakes.append(f"{each.name}: {wrong}")
+    unknown = sorted(set(given) - {each.name for each in fields(Settings)})
+    mistakes.extend(f"{name}: there is no such setting" for name in unknown)
+    if not mistakes:
+        settings = Settings(**values)  # type: ignore[arg-type]
+        mistakes = list(_contradictions(settings))
+        if not mistakes:
+            return settings
+    raise Refusal(Code.SETTING_INVALID, "; ".join(mistakes) + ".", "See docs/settings.md.")
+
+
+def _parsed(raw: object, default: object) -> object:
+    if not isinstance(raw, str):
+        return raw
+    if isinstance(default, bool):
+        if raw.lower() in ("1", "true", "yes", "on"):
+            return True
+        if raw.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise ValueError(f"{raw!r} is neither true nor false")
+    if isinstance(default, int):
+        return int(raw)
+    if isinstance(default, float):
+        return float(raw)
+    if isinstance(default, Path):
+        return Path(raw)
+    if isinstance(default, tuple):
+        return tuple(Path(part) for part in raw.split(os.pathsep) if part)
+    return raw
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    found = []
+    host, _, port = settings.listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        found.append(f"listen: {settings.listen!r} is not HOST:PORT")
+    if settings.database and not settings.database.startswith(("postgresql://", "postgres://", "sqlite:")):
+        found.append("database: only postgresql:// and sqlite: are known")
+    if settings.objects and not settings.objects.startswith(("s3://", "file:")):
+        found.append("objects: only s3:// and file: are known")
+    if settings.silence_seconds < 2 * settings.heartbeat_seconds:
+        found.append("silence_seconds: must be at least twice heartbeat_seconds")
+    known = {"all", "door", "planner", "transitioner", "verifier", "assimilator", "janitor"}
+    wrong = sorted({role.strip() for role in settings.roles.split(",")} - known)
+    if wrong:
+        found.append(f"roles: {', '.join(wrong)} unknown; there are {', '.join(sorted(known))}")
+    return found
