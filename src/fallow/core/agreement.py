@@ -36,23 +36,28 @@ def consensus(answers: Sequence[Attempt], quorum: int, same: Same) -> Consensus:
 
 
 def same_lines(first: Iterable[bytes], second: Iterable[bytes], policy: VerifyPolicy) -> bool:
-    """Whether two artifacts say the same, line by line, in the policy's sense. Lines that are not JSON never agree."""
+    """Whether two artifacts say the same, line by line, in the policy's sense, and are of the same length."""
     return all(a is not None and b is not None and same_line(a, b, policy) for a, b in zip_longest(first, second))
 
 
 def same_line(first: bytes, second: bytes, policy: VerifyPolicy) -> bool:
-    """Whether two answers to one item say the same."""
+    """Whether two answers to one item say the same. Equal bytes always do; of unequal ones, what is not JSON, and a
+    float beyond the doubles, agrees with nothing. Never raises."""
     if first == second:
         return True
     if policy.compare is Compare.EXACT:
         return False
     try:
-        left, right = json.loads(first), json.loads(second)
-    except (ValueError, RecursionError):
+        left, right = json.loads(first, parse_constant=_not_json), json.loads(second, parse_constant=_not_json)
+        if policy.compare is Compare.JSON:
+            return bool(_typed(left) == _typed(right))
+        return _close(left, right, policy)
+    except (ValueError, RecursionError):  # the recursion: a stranger's worker may nest as deep as it likes
         return False
-    if policy.compare is Compare.JSON:
-        return bool(_typed(left) == _typed(right))
-    return _close(left, right, policy)
+
+
+def _not_json(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _typed(value: object) -> object:
@@ -63,6 +68,8 @@ def _typed(value: object) -> object:
         return [_typed(each) for each in value]
     if isinstance(value, dict):
         return {key: _typed(each) for key, each in value.items()}
+    if isinstance(value, float) and math.isinf(value):
+        return object()  # 1e400 and 1e999 were parsed to the same infinity, and are not the same
     return value
 
 
@@ -80,6 +87,8 @@ def _close(left: object, right: object, policy: VerifyPolicy) -> bool:
 
 def _near(left: float, right: float, policy: VerifyPolicy) -> bool:
     try:
-        return left == right or math.isclose(left, right, rel_tol=policy.rtol, abs_tol=policy.atol)
+        if left == right:
+            return not (isinstance(left, float) and math.isinf(left))
+        return math.isclose(left, right, rel_tol=policy.rtol, abs_tol=policy.atol)
     except OverflowError:  # a whole number beyond the floats
         return False

@@ -11,6 +11,7 @@ import math
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 _INTEGER_MAX = 2**53 - 1
+_PLAIN_MAX = 1e16  # from here on Python writes floats with an exponent, and RFC 8785 does not yet
 
 
 def canonical_json(value: object) -> bytes:
@@ -30,13 +31,15 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("a name in a JSON object is a text")
         return {key: _plain(value[key]) for key in sorted(value, key=lambda name: name.encode("utf-16-be"))}
     raise ValueError(f"{type(value).__name__} has no JSON form")
 
 
 def _decimal(value: float) -> int | float:
-    if value.is_integer() and abs(value) <= _INTEGER_MAX:
+    if value.is_integer() and abs(value) < _PLAIN_MAX:
         return int(value)
-    if not math.isfinite(value) or not 1e-4 <= abs(value) < 1e16:
+    if not math.isfinite(value) or not 1e-4 <= abs(value) < _PLAIN_MAX:
         raise ValueError(f"{value!r} has no plain decimal form")
     return value

@@ -9,9 +9,9 @@ from fallow.core.words import AttemptId, AttemptState, ChunkId, ChunkState, Fail
 class Extent:
     """Where a chunk's items are in the input.
 
-    For lines (JSONL, text, CSV, the listing of objects): `length` bytes at `start`. For Parquet: `length` row groups from
-    number `start`. The first `skip` items of the extent belong to other chunks: a split needs no new look at the input.
-    sha256: of the extent's bytes as the planner saw them, "" where it did not read them.
+    For lines (JSONL, text, CSV, the listing of objects): `length` bytes at `start`. For Parquet: `length` row groups
+    from number `start`. The first `skip` items of the extent belong to other chunks: a split needs no new look at the
+    input. sha256: of the extent's bytes as the planner saw them, "" where it did not read them.
     """
 
     start: int
@@ -22,7 +22,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class ItemFault:
-    """Why items have no answer. message: one sentence, the same for the same fault, so that outputs are reproducible."""
+    """Why items have no answer. message: one sentence, the same for the same fault: outputs are reproducible."""
 
     code: str
     message: str
@@ -65,8 +65,8 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """failure_class, code, message, items_done, bad_item: of an attempt that failed. artifact: of one that answered, or of
-    the finished head of one that failed."""
+    """failure_class, code, message, items_done, bad_item: of an attempt that failed. artifact: of one that answered,
+    or of the finished head of one that failed."""
 
     attempt_id: AttemptId
     job_key: JobKey

@@ -77,9 +77,9 @@ class Requirements:
 class Image:
     """A container image, resolved at the door.
 
-    reference: as the submitter wrote it. digest: of the manifest, "sha256:...". image_id: digest of the config, by which
-    podman and docker run it. source: where a worker gets it: "layout" (blobs in fallow's own store), "registry", or
-    "engine" (already on the workers' machines). platforms: such as "linux/amd64". labels: of the image's config.
+    reference: as the submitter wrote it. digest: of the manifest, "sha256:...". image_id: digest of the config, by
+    which podman and docker run it. source: where a worker gets it: "layout" (blobs in fallow's own store), "registry",
+    or "engine" (already on the workers' machines). platforms: such as "linux/amd64". labels: of the image's config.
     """
 
     reference: str

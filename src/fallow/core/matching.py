@@ -40,8 +40,9 @@ def mismatches(spec: JobSpec, worker: Capability) -> list[Mismatch]:
     found.extend(_engine_mismatch(spec, worker))
     if spec.contract not in worker.contracts:
         found.append(Mismatch(f"contract={spec.contract}", _listed(worker.contracts)))
-    if spec.image and spec.image.platforms and worker.platform not in spec.image.platforms:
-        found.append(Mismatch(f"platform={_listed(spec.image.platforms)}", worker.platform))
+    platforms = (needs.platform,) if needs.platform else spec.image.platforms if spec.image else ()
+    if platforms and worker.platform not in platforms:
+        found.append(Mismatch(f"platform={_listed(platforms)}", worker.platform))
     memory = max(needs.memory_bytes, spec.limits.memory_bytes or 0)
     if memory > worker.memory_bytes:
         found.append(Mismatch(f"memory={memory // MIB}MiB", f"{worker.memory_bytes // MIB}MiB"))

@@ -4,9 +4,11 @@ A line is its bytes without the newline. Roots and proofs are hexadecimal SHA-25
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").hexdigest()
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class Tree:
@@ -40,6 +42,7 @@ class Tree:
 
 
 def leaf_hash(line: bytes) -> bytes:
+    """The leaf of one line: 32 raw bytes."""
     return hashlib.sha256(b"\x00" + line).digest()
 
 
@@ -52,7 +55,10 @@ def root_of(lines: Iterable[bytes]) -> str:
 
 
 def proof_of(leaves: Sequence[bytes], index: int) -> list[str]:
-    """The audit path for leaf `index` (RFC 6962 2.1.1), nearest sibling first. leaves: leaf hashes."""
+    """The audit path for leaf `index` (RFC 6962 2.1.1), nearest sibling first. leaves: leaf hashes.
+
+    Raises IndexError for a leaf that is not there.
+    """
     if not 0 <= index < len(leaves):
         raise IndexError(index)
     path: list[str] = []
@@ -71,7 +77,7 @@ def proof_of(leaves: Sequence[bytes], index: int) -> list[str]:
 def root_from_proof(leaf: bytes, index: int, size: int, path: Sequence[str]) -> str:
     """The root that this leaf hash, at `index` of `size` leaves, leads to by `path`; "" if the path cannot be one."""
     node, position, last = leaf, index, size - 1
-    if not 0 <= index < size:
+    if not 0 <= index < size or not all(_HASH.fullmatch(each) for each in path):
         return ""
     for sibling in path:
         if last == 0:

@@ -43,6 +43,7 @@ class Counters:
 
     @property
     def items_bad(self) -> int:
+        """Items that ended without a good answer."""
         return self.items_error + self.items_failed
 
 

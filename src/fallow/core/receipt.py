@@ -5,7 +5,6 @@ key, which the caller brings as a function: this file has no cryptography of its
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,10 @@ Check = Callable[[bytes, bytes], bool]  # (message, signature)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Items item_start..item_end, both included, are lines 0.. of the artifact. Times are RFC 3339, UTC."""
+    """Items item_start..item_end, both included, are lines 0.. of the artifact. Times are RFC 3339, UTC.
+
+    chunk_id, attempt_id: whole numbers up to 2^53 - 1, as every number of canonical JSON.
+    """
 
     job_id: str
     chunk_id: int
@@ -43,6 +45,7 @@ class Receipt:
 
     @property
     def item_count(self) -> int:
+        """How many items the answer covers."""
         return self.item_end - self.item_start + 1
 
     def statement(self) -> bytes:
@@ -118,13 +121,15 @@ def parse_statement(payload: bytes) -> Receipt:
             items_root=_text(body["items_root"]),
             started_at=_text(body["started_at"]),
             finished_at=_text(body["finished_at"]),
-            cpu_seconds=float(usage.get("cpu_seconds", 0.0)),
+            cpu_seconds=_seconds(usage.get("cpu_seconds", 0.0)),
             memory_bytes_max=_whole(usage.get("memory_bytes_max", 0)),
         )
+        _agree(receipt, _whole(items["count"]))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as wrong:
         raise _refused(f"it lacks or misspells {wrong}") from None
-    if body.get("receipt_version") != 1:
-        raise _refused(f"its version is {body.get('receipt_version')!r}, and only 1 is known")
+    version = body.get("receipt_version")
+    if version != 1 or not isinstance(version, int) or isinstance(version, bool):
+        raise _refused(f"its version is {str(version)[:40]!r}, and only 1 is known")
     return receipt
 
 
@@ -146,17 +151,31 @@ def _parts(envelope: bytes) -> tuple[bytes, bytes]:
     try:
         body = json.loads(envelope)
         if body["payloadType"] != PAYLOAD_TYPE:
-            raise _refused(f"its payload type is {body['payloadType']!r}")
-        payload = base64.b64decode(body["payload"], validate=True)
-        signature = base64.b64decode(body["signatures"][0]["sig"], validate=True)
-    except (KeyError, TypeError, ValueError, IndexError, binascii.Error, RecursionError):
+            raise _refused(f"its payload type is {str(body['payloadType'])[:80]!r}")
+        return _unbase64(body["payload"]), _unbase64(body["signatures"][0]["sig"])
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError):
         raise _refused("it is not a DSSE envelope") from None
-    return payload, signature
+
+
+def _unbase64(text: str) -> bytes:
+    """The bytes. Refuses a second spelling of the same bytes (unused bits that are not 0): a changed byte must show."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not the one base64 spelling of its bytes")
+    return raw
+
+
+def _agree(receipt: Receipt, count: int) -> None:
+    if count != receipt.item_count:
+        raise ValueError(f"items.count, which is {receipt.item_count} by start and end")
+    if receipt.item_errors > count:
+        raise ValueError("items.errors, which is more than there are items")
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > 4096:
         raise ValueError(f"a text where {str(value)[:40]!r} stands")
+    value.encode()  # half a surrogate pair is JSON, but no text that can be stored; raises a ValueError
     return value
 
 
@@ -164,6 +183,12 @@ def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError(f"a whole number where {str(value)[:40]!r} stands")
     return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        raise ValueError(f"a time in seconds where {str(value)[:40]!r} stands")
+    return float(value)
 
 
 def _refused(why: str) -> Refusal:

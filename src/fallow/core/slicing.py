@@ -32,7 +32,8 @@ def even_ranges(item_count: int, chunks: int) -> Iterator[ItemRange]:
 def pieces_after_failure(item_start: int, item_count: int, items_done: int, bad_item: int | None) -> list[Piece]:
     """The pieces that replace a failed chunk, in item order; they cover it exactly, and each is smaller than it.
 
-    items_done: answers known good before the failure. bad_item: whom the contract blames, a number of the job's.
+    items_done: answers known good before the failure. bad_item: whom the contract blames, a number of the job's; a
+    number outside the unfinished rest of the chunk blames nobody. Raises ValueError for a chunk of one item.
     The finished head is kept, the blamed item stands alone, and the rest goes on. A chunk that failed before its first
     answer although nobody or only its first item is to blame may owe that to an image that works in batches: halve it.
     """
@@ -41,14 +42,16 @@ def pieces_after_failure(item_start: int, item_count: int, items_done: int, bad_
     done = items_done if 0 < items_done < item_count else 0
     end = item_start + item_count
     first = item_start + done
-    if done == 0 and (bad_item is None or not item_start < bad_item < end):
+    if bad_item is not None and not first <= bad_item < end:
+        bad_item = None
+    if done == 0 and (bad_item is None or bad_item == item_start):
         half = item_count // 2
         return [
             Piece(item_start, half, suspect=half == 1 and bad_item == item_start),
             Piece(item_start + half, item_count - half),
         ]
     pieces = [Piece(item_start, done, finished=True)] if done else []
-    blamed = bad_item if bad_item is not None and first <= bad_item < end else first
+    blamed = first if bad_item is None else bad_item
     if blamed > first:
         pieces.append(Piece(first, blamed - first))
     pieces.append(Piece(blamed, 1, suspect=bad_item is not None))

@@ -43,7 +43,9 @@ def _next_of_open(chunk: Chunk, attempts: Sequence[Attempt], retry: RetryPolicy)
     missing = chunk.answers_wanted - len(answers) - len(active)
     if missing <= 0:
         return []
-    exhausted = _why_no_more(chunk, attempts, retry)
+    exhausted = _why_no_more(chunk, attempts, missing, retry)
+    if exhausted is not None and culprit is not None:
+        return _split(chunk, active, culprit)
     if exhausted is not None:
         return [] if _leased(active) else [*_drop(active), _fail(chunk, exhausted)]
     return [QueueAttempts(chunk.job_key, chunk.chunk_id, missing)]
@@ -51,7 +53,7 @@ def _next_of_open(chunk: Chunk, attempts: Sequence[Attempt], retry: RetryPolicy)
 
 def _splitting_failure(chunk: Chunk, attempts: Sequence[Attempt]) -> Attempt | None:
     """The first failure that a smaller piece may get round, if any."""
-    if chunk.item_count == 1:
+    if chunk.item_count < 2:
         return None
     failed = (a for a in attempts if a.state is AttemptState.ERRORED and a.failure_class in _SPLITTING)
     return next(failed, None)
@@ -96,17 +98,21 @@ def _leased(active: Sequence[Attempt]) -> bool:
     return any(a.state is AttemptState.LEASED for a in active)
 
 
-def _why_no_more(chunk: Chunk, attempts: Sequence[Attempt], retry: RetryPolicy) -> ItemFault | None:
-    """The fault of the chunk's items when no further attempt may be made, else None."""
+def _why_no_more(chunk: Chunk, attempts: Sequence[Attempt], missing: int, retry: RetryPolicy) -> ItemFault | None:
+    """The fault of the chunk's items when `missing` further attempts may not be made, else None.
+
+    prior_errors alone condemn nobody: the suspect is run by itself at least once, so that the fault is its own.
+    """
     counted = [a for a in attempts if _counts_as_error(a)]
-    if len(counted) + chunk.prior_errors >= retry.max_errors:
+    if counted and len(counted) + chunk.prior_errors >= retry.max_errors:
         return _fault_of(counted)
     tried = [a for a in attempts if _counts_as_try(a)]
-    if len(tried) < retry.max_attempts:
+    if len(tried) + missing <= retry.max_attempts:
         return None
-    if sum(a.state in _ANSWERS for a in attempts) > 0:
-        return ItemFault("no_agreement", "The answers of different workers do not agree.")
-    return ItemFault("too_many_attempts", f"No worker finished this piece in {retry.max_attempts} attempts.")
+    if sum(a.state in _ANSWERS for a in attempts) > 1:
+        return ItemFault("no_agreement", "Too few answers of different workers agree.")
+    enough = "No worker" if chunk.answers_wanted == 1 else "Too few workers"
+    return ItemFault("too_many_attempts", f"{enough} finished this piece in {retry.max_attempts} attempts.")
 
 
 def _counts_as_error(attempt: Attempt) -> bool:
