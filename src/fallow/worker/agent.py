@@ -1,0 +1,461 @@
+"""The agent: says hello, leases, runs, reports and beats its heart, until it is told to stop.
+
+One thread talks to the server, one per slot runs containers, two carry artifacts. What is finished is on disk before it
+is reported, so that neither end can lose it.
+"""
+
+import contextlib
+import queue
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from fallow.clock import SystemClock
+from fallow.core.refusals import Code, Refusal
+from fallow.core.words import FailureClass
+from fallow.protocols.rest import work as wire
+from fallow.worker import machine
+from fallow.worker.bench import Bench, Task
+from fallow.worker.contracts.contract import Ceiling
+from fallow.worker.door import Door, Unreachable
+from fallow.worker.equipment import Equipment, equip
+from fallow.worker.identity import Identity, load_identity
+from fallow.worker.options import AgentOptions
+from fallow.worker.outbox import Outbox, Parcel, deliver
+from fallow.worker.receipts import Signer
+from fallow.worker.slot import CONTRACTS, Finished, Outfit
+from fallow.worker.transfer import TransferFailed
+from fallow.worker.wire import from_lease
+
+BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+REPORTS_BYTES_MAX = 8 << 20  # of artifacts inside one call
+CLOCK_SECONDS = 60.0
+COURIERS = 2
+FAREWELL_SECONDS = 20.0
+NOT_WANTED = "The attempt is not wanted any more."
+OWNER_STOPPED = "The worker's owner stopped it."
+
+
+def run_agent(options: AgentOptions, stop_event: threading.Event, abort_event: threading.Event | None = None) -> int:
+    """Works until stop_event: then finishes what runs, reports and leaves; abort_event ends it at once. Returns 0.
+
+    Raises Refusal for what waiting cannot mend: no engine, a wrong token, a data directory it may not write.
+    """
+    identity = load_identity(options.data_dir)
+    with _alone(options.data_dir):
+        equipment = equip(options, identity.worker_id)
+        agent = Agent(options, identity, equipment, stop_event, abort_event or threading.Event())
+        return agent.run()
+
+
+def stop_on_signals() -> tuple[threading.Event, threading.Event]:
+    """(stop, abort): the first SIGTERM or SIGINT sets stop, the second sets abort. Only in the main thread."""
+    stop, abort = threading.Event(), threading.Event()
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        (abort if stop.is_set() else stop).set()
+
+    signal.signal(signal.SIGTERM, heard)
+    signal.signal(signal.SIGINT, heard)
+    return stop, abort
+
+
+@dataclass(slots=True)
+class Strain:
+    """How long to hold back after failures that were this machine's own."""
+
+    failures: int = 0
+    until: float = 0.0
+
+    def felt(self, failure_class: FailureClass | None) -> None:
+        if failure_class is FailureClass.WORKER:
+            self.failures += 1
+            self.until = time.monotonic() + min(300.0, 2.0**self.failures)
+        elif failure_class is None:
+            self.failures, self.until = 0, 0.0
+
+    @property
+    def holds(self) -> bool:
+        return time.monotonic() < self.until
+
+
+class Agent:
+    """See run_agent."""
+
+    def __init__(
+        self,
+        options: AgentOptions,
+        identity: Identity,
+        equipment: Equipment,
+        stop: threading.Event,
+        abort: threading.Event,
+    ) -> None:
+        self._options = options
+        self._identity = identity
+        self._equipment = equipment
+        self._stop = stop
+        self._abort = abort
+        self._session = uuid.uuid4().hex
+        self._door = Door(options.server, options.token)
+        self._outbox = Outbox(options.data_dir / "outbox")
+        self._carry: queue.Queue[Parcel | None] = queue.Queue()
+        self._carried: dict[int, int] = {}  # attempts on their way, and how many items they hold
+        self._ready: dict[int, Parcel] = {}
+        self._dropped: set[int] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._over = threading.Event()
+        self._strain = Strain()
+        self._welcome = wire.Welcome(identity.worker_id, 0, 10.0, 64 << 10)
+        self._bench: Bench | None = None
+        self._said = ""
+
+    def run(self) -> int:
+        """The whole life."""
+        if not self._greet():
+            return 0
+        bench = self._bench = self._make_bench()
+        couriers = [threading.Thread(target=self._courier, name=f"courier-{n}", daemon=True) for n in range(COURIERS)]
+        for courier in couriers:
+            courier.start()
+        for parcel in self._outbox.load():
+            self._send_off(parcel, 0)
+        try:
+            self._work(bench)
+            self._leave(bench)
+        finally:
+            bench.stop_all(OWNER_STOPPED)
+            bench.close()
+            self._over.set()
+            for _ in couriers:
+                self._carry.put(None)
+            for courier in couriers:
+                courier.join()
+            self._door.close()
+        return 0
+
+    def _make_bench(self) -> Bench:
+        options, equipment, slots = self._options, self._equipment, self._options.slot_count
+        ceiling = Ceiling(
+            memory_bytes=options.memory_bytes // slots if options.memory_bytes else None,
+            cpus=options.cpus / slots if options.cpus else None,
+        )
+        outfit = Outfit(
+            signer=Signer(self._identity.worker_id, self._identity.sign),
+            images=equipment.images(self._door),
+            containers=equipment.containers,
+            process=equipment.process,
+            ceiling=ceiling,
+            note=options.note,
+        )
+        return Bench(options.data_dir / "slots", slots, outfit, self._finished)
+
+    # ---- the conversation with the server
+
+    def _greet(self) -> bool:
+        """Hello until it is welcome; False when told to stop first. Raises Refusal."""
+        for pause in _pauses():
+            if self._stop.is_set() or self._abort.is_set():
+                return False
+            try:
+                self._welcome = self._door.hello(self._hello())
+            except Unreachable as away:
+                self._say(f"{away} The worker keeps trying.")
+                self._stop.wait(pause)
+                continue
+            self._greeted()
+            return True
+        return False
+
+    def _greeted(self) -> None:
+        skew = (SystemClock().now() - self._welcome.server_time) / 1e6
+        if self._welcome.server_time and abs(skew) > CLOCK_SECONDS:
+            self._say(f"This machine's clock is {skew:+.0f} s off the server's. Set it: timedatectl set-ntp true")
+        engines = ", ".join(self._equipment.names) or "none"
+        self._say(f"joined {self._options.server} as {self._welcome.worker_id}, engines: {engines}")
+        if self._welcome.message:
+            self._say(self._welcome.message)
+
+    def _hello(self) -> wire.Hello:
+        options = self._options
+        return wire.Hello(
+            public_key=self._identity.public_key,
+            session=self._session,
+            name=options.name,
+            capability=wire.CapabilityMessage(
+                platform=machine.platform_name(),
+                cores=options.cpus or float(machine.cores()),
+                memory_bytes=options.memory_bytes or machine.memory_bytes(),
+                disk_bytes=machine.disk_bytes_free(options.data_dir),
+                slots=options.slot_count,
+                engines=self._equipment.names,
+                contracts=tuple(CONTRACTS),
+                accelerators=self._equipment.accelerators,
+                version=machine.fallow_version(),
+            ),
+            time=SystemClock().now(),
+            label=options.label,
+            signature=self._identity.sign(b"fallow-hello:" + self._session.encode()),
+        )
+
+    def _work(self, bench: Bench) -> None:
+        """Ask, hand out, ask again; until told to stop."""
+        pauses = _pauses()
+        next_want = last_call = 0.0
+        while not self._stop.is_set() and not self._abort.is_set():
+            now = time.monotonic()
+            want = 0 if now < next_want or self._strain.holds else bench.wanted()
+            beat_due = now - last_call >= self._welcome.heartbeat_seconds
+            if not want and not beat_due and not self._ready_any():
+                self._wait(self._pause(now, next_want, last_call))
+                continue
+            answer = self._ask(bench, want, leaving=False)
+            last_call = time.monotonic()
+            if answer is None:
+                self._wait(next(pauses), only_stop=True)
+                continue
+            pauses = _pauses()
+            if want:
+                next_want = 0.0 if answer.leases else last_call + answer.wait_seconds
+
+    def _pause(self, now: float, next_want: float, last_call: float) -> float:
+        """Until the next call is due, unless something is finished before."""
+        beat = last_call + self._welcome.heartbeat_seconds - now
+        return min(beat, next_want - now) if next_want > now else min(beat, 0.2)
+
+    def _ask(self, bench: Bench, want: int, leaving: bool) -> wire.Answer | None:
+        """One call and what follows from it; None when the server could not be reached or refused."""
+        parcels = self._some_ready()
+        try:
+            reports = tuple(parcel.report() for parcel in parcels)
+            answer = self._door.ask(
+                wire.Ask(self._welcome.worker_id, self._session, want, reports, self._holdings(bench), leaving)
+            )
+        except Unreachable as away:
+            self._say(f"{away} Running chunks go on; finished ones are kept.")
+            return None
+        except Refusal as refused:
+            self._refused(refused, parcels)
+            return None
+        self._said = ""
+        self._take_acks(parcels, answer)
+        for attempt in answer.stop:
+            bench.stop(attempt, NOT_WANTED)
+            self._drop(attempt)
+        for lease in answer.leases:
+            self._accept(bench, lease)
+        if answer.message:
+            self._say(answer.message)
+        return answer
+
+    def _accept(self, bench: Bench, lease: wire.Lease) -> None:
+        try:
+            bench.add(from_lease(lease))
+        except ValueError as unknown:
+            sentence = f"The worker is too old for this job: {unknown}."
+            failure = wire.Failure(FailureClass.WORKER, "lease_unknown", sentence)
+            with self._lock:
+                self._ready[lease.attempt_id] = self._outbox.failed(lease.attempt_id, failure)
+
+    def _refused(self, refused: Refusal, parcels: list[Parcel]) -> None:
+        """A refusal of the whole call."""
+        if refused.code is Code.WORKER_UNKNOWN:
+            self._say("The server does not know this worker any more; it says hello again.")
+            with contextlib.suppress(Unreachable):
+                self._welcome = self._door.hello(self._hello())
+            return
+        if refused.code is Code.TOO_LARGE and parcels:
+            # Artifacts inside the call were too much for the server: from now on they are uploaded.
+            self._welcome = msgspec.structs.replace(self._welcome, inline_bytes_max=0)
+            for parcel in parcels:
+                self._unready(parcel)
+                self._send_off(parcel, 0)
+        self._say(f"The server refused the call: {refused}")
+
+    def _take_acks(self, parcels: list[Parcel], answer: wire.Answer) -> None:
+        acked = {ack.attempt_id: ack for ack in answer.acks}
+        for parcel in parcels:
+            ack = acked.get(parcel.attempt_id)
+            if ack is None:
+                continue
+            if ack.verdict == "refused":
+                self._say(f"attempt {ack.attempt_id}: the server refused the report: {ack.message or ack.code}")
+            self._unready(parcel)
+            self._outbox.forget(parcel)
+
+    def _holdings(self, bench: Bench) -> tuple[wire.Holding, ...]:
+        with self._lock:
+            carried = dict(self._carried)
+        held = {task.assignment.attempt_id: task.control.items_done for task in bench.held()}
+        with self._lock:
+            return tuple(wire.Holding(a, n) for a, n in {**held, **carried}.items() if a not in self._ready)
+
+    # ---- finished attempts
+
+    def _finished(self, task: Task, finished: Finished) -> None:
+        """Called by a slot's thread, while the attempt's files are there."""
+        attempt = finished.assignment.attempt_id
+        if attempt in self._dropped:
+            self._dropped.discard(attempt)
+            return
+        fault = finished.fault
+        self._strain.felt(fault.failure_class if fault else None)
+        if fault is not None:
+            self._say(f"attempt {attempt} of {finished.assignment.job_id}: {fault.code}: {fault.message}")
+        try:
+            parcel = self._outbox.keep(finished)
+        except OSError as wrong:
+            # The attempt is lost here; the server gives it to another worker when its lease is over.
+            self._say(f"attempt {attempt} could not be kept: {wrong.strerror}")
+            return
+        self._send_off(parcel, finished.items_done)
+
+    def _send_off(self, parcel: Parcel, items_done: int) -> None:
+        """To the courier if something must be uploaded, else straight to the next call."""
+        large = parcel.artifact_waits and parcel.artifact.stat().st_size > self._welcome.inline_bytes_max
+        with self._lock:
+            if large or parcel.log_waits:
+                self._carried[parcel.attempt_id] = items_done
+            else:
+                self._ready[parcel.attempt_id] = parcel
+        if large or parcel.log_waits:
+            self._carry.put(parcel)
+        else:
+            self._wake.set()
+
+    def _courier(self) -> None:
+        """Uploads until the agent is over; an unreachable store is tried for ever."""
+        while (parcel := self._carry.get()) is not None:
+            for pause in _pauses():
+                try:
+                    parcel = self._outbox.update(deliver(parcel, self._welcome.inline_bytes_max, self._over.wait))
+                except TransferFailed as failed:
+                    self._say(f"attempt {parcel.attempt_id}: its answers cannot be uploaded yet: {failed}.")
+                    if self._over.wait(pause):
+                        return
+                    continue
+                except OSError as wrong:
+                    self._say(f"attempt {parcel.attempt_id}: its parcel cannot be read: {wrong.strerror}")
+                    break
+                with self._lock:
+                    self._ready[parcel.attempt_id] = parcel
+                break
+            with self._lock:
+                self._carried.pop(parcel.attempt_id, None)
+            self._wake.set()
+
+    def _some_ready(self) -> list[Parcel]:
+        """As many reports as fit in one call, at least one if there is any."""
+        chosen: list[Parcel] = []
+        size = 0
+        with self._lock:
+            for parcel in self._ready.values():
+                size += parcel.artifact.stat().st_size if parcel.artifact_waits else 0
+                if chosen and size > REPORTS_BYTES_MAX:
+                    break
+                chosen.append(parcel)
+        return chosen
+
+    def _ready_any(self) -> bool:
+        with self._lock:
+            return bool(self._ready)
+
+    def _unready(self, parcel: Parcel) -> None:
+        with self._lock:
+            self._ready.pop(parcel.attempt_id, None)
+
+    def _drop(self, attempt: int) -> None:
+        """Nobody wants it: a finished one is forgotten, a running one will be."""
+        with self._lock:
+            parcel = self._ready.pop(attempt, None)
+            if parcel is None and attempt not in self._carried:
+                self._dropped.add(attempt)
+        if parcel is not None:
+            self._outbox.forget(parcel)
+
+    # ---- the end
+
+    def _leave(self, bench: Bench) -> None:
+        """Finish what runs, tell the server, go. An abort, or the end of the grace, stops what runs."""
+        held = bench.held()
+        if held:
+            self._say(f"leaving: {len(held)} chunks are still held; the ones that run are finished first")
+        bench.stop_all(OWNER_STOPPED, waiting_only=True)
+        until = time.monotonic() + self._options.drain_seconds
+        pauses = _pauses()
+        next_call = 0.0
+        while bench.held() and not self._abort.is_set() and time.monotonic() < until:
+            if self._ready_any() or time.monotonic() >= next_call:
+                answer = self._ask(bench, 0, leaving=True)
+                pause = next(pauses) if answer is None else self._welcome.heartbeat_seconds
+                next_call = time.monotonic() + pause
+                if answer is None:
+                    self._wait(pause)
+            self._wait(0.2)
+        bench.stop_all(OWNER_STOPPED)
+        self._farewell(bench)
+
+    def _farewell(self, bench: Bench) -> None:
+        """The last reports; what cannot be delivered now stays on disk for the next start."""
+        until = time.monotonic() + FAREWELL_SECONDS
+        while time.monotonic() < until:
+            busy = bool(bench.held()) or bool(self._carried)
+            if not busy or self._ready_any():
+                answer = self._ask(bench, 0, leaving=True)
+                if not busy and not self._ready_any():
+                    return
+                if answer is None and self._abort.is_set():
+                    return
+            self._wait(0.1)
+
+    def _wait(self, seconds: float, only_stop: bool = False) -> None:
+        """Until something is finished, a stop is asked for, or the time is over."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._abort.is_set():
+            if only_stop:
+                if self._stop.wait(min(left, 0.2)):
+                    return
+            elif self._wake.wait(min(left, 0.2)):
+                self._wake.clear()
+                return
+            elif self._stop.is_set():
+                return
+
+    def _say(self, line: str) -> None:
+        """Once, until something else is said."""
+        if line != self._said:
+            self._said = line
+            self._options.note(line)
+
+
+def _pauses() -> Iterator[float]:
+    """For ever; with jitter, so that a fleet does not come back all at once."""
+    for pause in BACK_OFF_SECONDS:
+        yield pause * random.uniform(0.5, 1.0)
+    while True:
+        yield BACK_OFF_SECONDS[-1] * random.uniform(0.5, 1.0)
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One agent per data directory: two would clean each other's slots."""
+    import fcntl
+
+    with (data_dir / "worker.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refusal(
+                Code.STATE_CONFLICT,
+                f"Another worker runs on the data directory {data_dir}.",
+                "Give this one its own with --data-dir.",
+            ) from None
+        yield

@@ -1,0 +1,65 @@
+"""The artifact while it grows: one line per item, hashed as it is written."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+from fallow.core.merkle import Tree
+
+
+class Answers:
+    """Lines in item order. The first n lines are the answers of the first n items, at any moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.errors = 0
+        self.size_bytes = 0
+        self._file: BinaryIO = path.open("wb")
+        self._sha256 = hashlib.sha256()
+        self._tree = Tree()
+
+    def add(self, line: bytes, is_error: bool) -> None:
+        """Append one answer, without its newline."""
+        whole = line + b"\n"
+        self._file.write(whole)
+        self._sha256.update(whole)
+        self._tree.add(line)
+        self.size_bytes += len(whole)
+        self.count += 1
+        self.errors += is_error
+
+    def close(self) -> None:
+        """Everything is in the file. May be called twice. Raises OSError when the disk is full."""
+        self._file.close()
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    @property
+    def items_root(self) -> str:
+        return self._tree.root()
+
+
+def parse_json(line: bytes) -> object:
+    """The value of this line. Raises ValueError, also for NaN and Infinity, which are not JSON, and for wrong UTF-8."""
+    try:
+        return json.loads(line.decode("utf-8"), parse_constant=_not_json)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def is_error_answer(value: object) -> bool:
+    """Whether an answer says that its item could not be done."""
+    return isinstance(value, dict) and isinstance(value.get("error"), dict)
+
+
+def error_line(code: str, message: str) -> bytes:
+    """The answer in place of an item that cannot be done."""
+    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _not_json(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,1 @@
+"""How an image is run and what counts as its answers. The standard library only."""

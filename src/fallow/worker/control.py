@@ -1,0 +1,26 @@
+"""The string by which an agent holds a running attempt: stop it, and see how far it is."""
+
+import threading
+
+
+class Control:
+    """Shared by the slot that runs an attempt and the agent that watches it."""
+
+    def __init__(self) -> None:
+        self.items_done = 0
+        self._stopped = threading.Event()
+        self.reason = ""
+
+    def stop(self, reason: str) -> None:
+        """Ask the attempt to end now. reason: a sentence; the first one counts."""
+        if not self._stopped.is_set():
+            self.reason = reason
+            self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but wake when stopped; whether it was."""
+        return self._stopped.wait(seconds)

@@ -1,0 +1,1 @@
+"""Ways to run a command in isolation. The standard library only."""
