@@ -9,11 +9,12 @@ from fallow.core.chunk import Attempt, Case, Chunk, Extent
 from fallow.core.job import RetryPolicy
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
 from fallow.core.transition import next_changes
-from fallow.core.words import AttemptId, AttemptState, ChunkId, ChunkState, FailureClass
+from fallow.core.words import AttemptId, ChunkId, ChunkState
+from fallow.core.words import AttemptState as A
+from fallow.core.words import FailureClass as F
 from tests.core.making import ARTIFACT, JOB, NOW, attempt, case, chunk, errored
 from tests.core.rows import Rows
 
-A, F = AttemptState, FailureClass
 RETRY = RetryPolicy()
 QUEUE_ONE = [QueueAttempts(JOB, ChunkId(7), 1)]
 

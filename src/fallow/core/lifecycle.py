@@ -140,3 +140,11 @@ def _after(table: dict[tuple[S | None, E], S], state: S | None, event: E, what: 
         return table[state, event]
     except KeyError:
         raise IllegalMove(f"a {what} that is {state or 'not there'} cannot {event}") from None
+
+
+if __name__ == "__main__":
+    import sys
+
+    from fallow.core.lifecycle_page import page
+
+    sys.stdout.write(page())

@@ -14,8 +14,8 @@ from fallow.core.words import AttemptState, ChunkState, FailureClass, Micros
 
 _ACTIVE = frozenset({AttemptState.QUEUED, AttemptState.LEASED})
 _ANSWERS = frozenset({AttemptState.REPORTED, AttemptState.VALID})
-_COUNTED = frozenset({FailureClass.SUBMITTER, FailureClass.WORKER, FailureClass.LIMITS})
-_SPLITTING = frozenset({FailureClass.SUBMITTER, FailureClass.LIMITS})
+FAULTS_COUNTED = frozenset({FailureClass.SUBMITTER, FailureClass.WORKER, FailureClass.LIMITS})
+FAULTS_SPLITTING = frozenset({FailureClass.SUBMITTER, FailureClass.LIMITS})
 
 
 def next_changes(case: Case, retry: RetryPolicy, now: Micros) -> list[Change]:
@@ -55,7 +55,7 @@ def _splitting_failure(chunk: Chunk, attempts: Sequence[Attempt]) -> Attempt | N
     """The first failure that a smaller piece may get round, if any."""
     if chunk.item_count < 2:
         return None
-    failed = (a for a in attempts if a.state is AttemptState.ERRORED and a.failure_class in _SPLITTING)
+    failed = (a for a in attempts if a.state is AttemptState.ERRORED and a.failure_class in FAULTS_SPLITTING)
     return next(failed, None)
 
 
@@ -118,19 +118,19 @@ def _why_no_more(chunk: Chunk, attempts: Sequence[Attempt], missing: int, retry:
 def _counts_as_error(attempt: Attempt) -> bool:
     if attempt.state is AttemptState.INVALID:
         return True
-    return attempt.state is AttemptState.ERRORED and attempt.failure_class in _COUNTED
+    return attempt.state is AttemptState.ERRORED and attempt.failure_class in FAULTS_COUNTED
 
 
 def _counts_as_try(attempt: Attempt) -> bool:
     if attempt.state in (AttemptState.DROPPED, AttemptState.ABORTED):
         return False
-    return not (attempt.state is AttemptState.ERRORED and attempt.failure_class not in _COUNTED)
+    return not (attempt.state is AttemptState.ERRORED and attempt.failure_class not in FAULTS_COUNTED)
 
 
 def _fault_of(counted: Sequence[Attempt]) -> ItemFault:
     """What to say of the items: the submitter's failure if there was one, for it says most."""
     for attempt in reversed(counted):
-        if attempt.failure_class in _SPLITTING:
+        if attempt.failure_class in FAULTS_SPLITTING:
             return ItemFault(attempt.code, attempt.message)
     last = counted[-1] if counted else None
     if last is None or last.state is AttemptState.INVALID:
