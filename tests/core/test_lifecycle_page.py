@@ -3,7 +3,9 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fallow.core import lifecycle
 from fallow.core.lifecycle import ATTEMPT, CHUNK, JOB, AttemptEvent, ChunkEvent, JobEvent
@@ -23,7 +25,11 @@ def test_the_command_prints_the_page() -> None:
 
 
 def test_the_comment_of_each_row_is_found() -> None:
-    tables = {JobEvent.__name__: JOB, ChunkEvent.__name__: CHUNK, AttemptEvent.__name__: ATTEMPT}
+    tables: dict[str, Mapping[tuple[Any, Any], Any]] = {
+        JobEvent.__name__: JOB,
+        ChunkEvent.__name__: CHUNK,
+        AttemptEvent.__name__: ATTEMPT,
+    }
     rows = {(name, str(start or ""), str(event)) for name, table in tables.items() for start, event in table}
     reasons = reasons_in(inspect.getsource(lifecycle))
     assert set(reasons) == rows
