@@ -1,0 +1,307 @@
+"""The planner (BOINC's work generator): walks a job's input once and writes its chunks, some ahead of the fleet.
+
+It keeps a cursor in the job's row, moved in the transaction that writes the chunks, so that a planner killed anywhere
+goes on where its last commit was. Inputs that are not lines (Parquet, a prefix, what a plug-in makes, what comes over
+http) are staged once as lines in the object store; docs/decisions/0008.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from fallow.artifacts.locations import Source
+from fallow.control.lines import BLOCK_BYTES, Cut, Cutter, Sizes, ahead, count_items
+from fallow.control.places import OWN, Places
+from fallow.control.plugins import Plugs
+from fallow.control.staging import columns_of, staged_lines
+from fallow.core.chunk import Extent, ItemFault
+from fallow.core.job import ITEM_BYTES_MAX, MIB, Input, ItemRange, JobSpec
+from fallow.core.lifecycle import JobEvent
+from fallow.core.refusals import Code, Refusal
+from fallow.core.slicing import even_ranges
+from fallow.core.words import InputFormat, Micros
+from fallow.settings import Settings
+from fallow.store.port import JobRow, PlanCursor, PlannedChunk, Store
+
+_BATCH_CHUNKS = 500
+_FIRST_BATCH_CHUNKS = 16  # small, so that the fleet starts at once
+_ITEMS_MAX = 1000  # of a chunk whose size nobody chose
+_BYTES_MAX = 32 * MIB
+_CHUNK_SECONDS = 20.0  # how long such a chunk should take, where the image's speed is known
+_PIECES_PER_SLOT = 8  # and how many chunks a slot should get at least, so that the tail is short
+_TOO_LARGE = ItemFault("item_too_large", f"The item is larger than {ITEM_BYTES_MAX // MIB} MiB.")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the planner must know to go on after a restart. lines_uri: where the lines are; etag: as they were then.
+    skip_to, last: the job's own item range, as line numbers of the input. plan: chunk sizes, for a number of chunks."""
+
+    lines_uri: str = ""
+    etag: str = ""
+    lines_format: str = ""
+    columns: tuple[str, ...] = ()
+    items: int | None = None
+    size_bytes: int | None = None
+    chunks: int | None = None
+    items_known: int | None = None
+
+
+class Planner:
+    """One step plans one batch of one job."""
+
+    def __init__(self, store: Store, places: Places, plugs: Plugs, settings: Settings, owner: str) -> None:
+        self._store = store
+        self._places = places
+        self._plugs = plugs
+        self._settings = settings
+        self._owner = owner
+
+    def step(self) -> bool:
+        """True when there was something to do."""
+        now = self._places.clock.now()
+        until = Micros(now + int(self._settings.claim_seconds * 1e6))
+        with self._store.transaction() as tx:
+            job = tx.claim_job("plan", self._owner, now, until)
+        if job is None:
+            return False
+        try:
+            self._plan(job)
+        except Refusal as refusal:
+            if refusal.code in (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL, Code.FETCH_FAILED):
+                raise
+            self._fail(job, refusal)
+        finally:
+            with self._store.transaction() as tx:
+                tx.release_claim(job.job_key, self._owner)
+        return True
+
+    def _fail(self, job: JobRow, refusal: Refusal) -> None:
+        """The input is not what it was at the door: the job cannot go on, and says why."""
+        with self._store.transaction() as tx:
+            tx.move_job(
+                job.job_key, JobEvent.FAIL, refusal.code, "planner", self._places.clock.now(), reason=str(refusal)
+            )
+
+    def _plan(self, job: JobRow) -> None:
+        memory = self._memory_of(job)
+        source = self._places.open_source(memory.lines_uri)
+        room = self._settings.plan_ahead - job.counters.chunks_waiting
+        batch: list[PlannedChunk] = []
+        cursor = job.plan
+        size = _FIRST_BATCH_CHUNKS if cursor.next_item == 0 else _BATCH_CHUNKS
+        checked_at = self._places.clock.now()
+        for chunk in self._chunks(job.spec, memory, cursor, source):
+            batch.append(chunk)
+            if len(batch) < min(size, room):
+                continue
+            checked_at = self._still_ours(job, source, memory, checked_at)
+            cursor = _cursor_after(batch, memory, done=False)
+            if not self._write(job, batch, cursor):
+                return
+            room -= len(batch)
+            batch, size = [], _BATCH_CHUNKS
+            if room <= 0:
+                return
+        self._check_unchanged(source, memory)
+        self._check_range(job.spec, cursor, batch)
+        last = _cursor_after(batch, memory, done=True) if batch else replace(cursor, done=True)
+        if self._write(job, batch, last):
+            self._finish(job)
+
+    def _still_ours(self, job: JobRow, source: Source, memory: Memory, checked_at: Micros) -> Micros:
+        now = self._places.clock.now()
+        if now - checked_at < self._settings.claim_seconds * 1e6 / 4:
+            return checked_at
+        self._check_unchanged(source, memory)
+        with self._store.transaction() as tx:
+            tx.renew_claim(job.job_key, self._owner, Micros(now + int(self._settings.claim_seconds * 1e6)))
+        return now
+
+    def _write(self, job: JobRow, batch: list[PlannedChunk], cursor: PlanCursor) -> bool:
+        with self._store.transaction() as tx:
+            return tx.add_chunks(job.job_key, self._owner, batch, cursor, self._places.clock.now())
+
+    def _finish(self, job: JobRow) -> None:
+        with self._store.transaction() as tx:
+            current = tx.job_by_key(job.job_key)
+            if current is not None and current.state == "planning":
+                tx.move_job(
+                    job.job_key, JobEvent.PLANNED, "the input has been read", "planner", self._places.clock.now()
+                )
+
+    def _check_unchanged(self, source: Source, memory: Memory) -> None:
+        """Raises Refusal INPUT_CHANGED."""
+        if memory.etag and source.head().etag != memory.etag:
+            raise Refusal(
+                Code.INPUT_CHANGED,
+                f"The input {memory.lines_uri} changed while it was being read.",
+                "Submit the job again, and leave the file alone until it is done.",
+            )
+
+    def _check_range(self, spec: JobSpec, cursor: PlanCursor, batch: list[PlannedChunk]) -> None:
+        """Raises Refusal RANGE_PAST_END when the input ended before the range did."""
+        wanted = spec.input.range
+        seen = batch[-1].item_start + batch[-1].item_count if batch else cursor.next_item
+        if wanted is not None and seen <= wanted.end:
+            raise Refusal(
+                Code.RANGE_PAST_END,
+                f"The range ends at item {wanted.end}, and the input has fewer.",
+                "Items count from 0; the end is included.",
+            )
+
+    def _memory_of(self, job: JobRow) -> Memory:
+        if job.plan.memory:
+            return msgspec.json.decode(job.plan.memory, type=Memory)
+        return self._sized(job.spec, self._located(job.spec))
+
+    def _located(self, spec: JobSpec) -> Memory:
+        """Where the input's lines are; stages them first where the input is not lines that can be read in place."""
+        staged = staged_lines(spec, self._places, self._plugs)
+        if staged is not None:
+            with self._places.artifacts.stream_writer(f"jobs/{spec.job_id}/items.jsonl") as writer:
+                for block in staged:
+                    writer.write(block)
+            uri, kind = f"{OWN}{writer.stored.key}", _staged_format(spec)
+            columns = columns_of(self._places.open_source(uri)) if kind is InputFormat.CSV else ()
+            return Memory(uri, writer.stored.etag, kind, columns)
+        source = self._places.open_source(spec.input.uri)
+        if source.head().etag != spec.input.etag:
+            raise Refusal(
+                Code.INPUT_CHANGED,
+                f"The input {spec.input.uri} changed after the job was submitted.",
+                "Submit the job again, and leave the file alone until it is done.",
+            )
+        columns = columns_of(source) if spec.input.format is InputFormat.CSV else ()
+        return Memory(spec.input.uri, spec.input.etag, spec.input.format, columns)
+
+    def _sized(self, spec: JobSpec, memory: Memory) -> Memory:
+        chunking = spec.chunking
+        if chunking.chunks is not None:
+            return replace(memory, chunks=chunking.chunks, items_known=self._item_count(spec.input, memory))
+        if chunking.items is not None or chunking.size_bytes is not None:
+            return replace(memory, items=chunking.items, size_bytes=chunking.size_bytes)
+        return replace(memory, items=self._chosen_items(spec, memory), size_bytes=_BYTES_MAX)
+
+    def _item_count(self, given: Input, memory: Memory) -> int:
+        if given.range is not None:
+            return given.range.end - given.range.start + 1
+        return count_items(self._places.open_source(memory.lines_uri).stream(), InputFormat(memory.lines_format))
+
+    def _chosen_items(self, spec: JobSpec, memory: Memory) -> int:
+        """Items per chunk where nobody chose: from the image's measured speed, the input and the fleet."""
+        source = self._places.open_source(memory.lines_uri)
+        size_bytes = source.head().size_bytes
+        sample = source.read(0, min(size_bytes, MIB))
+        estimate = max(1, size_bytes * max(sample.count(b"\n"), 1) // max(len(sample), 1))
+        if spec.input.range is not None:
+            estimate = min(estimate, spec.input.range.end - spec.input.range.start + 1)
+        with self._store.reading() as tx:
+            rate = tx.setting(f"rate:{spec.ran}")
+            workers = tx.workers(Micros(self._places.clock.now() - int(self._settings.silence_seconds * 1e6)))
+        slots = sum(int(json.loads(worker.capability).get("slots", 1)) for worker in workers)
+        wanted = int(float(rate) * _CHUNK_SECONDS) if rate else _ITEMS_MAX
+        return max(1, min(wanted, _ITEMS_MAX * 10, -(-estimate // (_PIECES_PER_SLOT * max(slots, 1)))))
+
+    def _chunks(self, spec: JobSpec, memory: Memory, cursor: PlanCursor, source: Source) -> Iterator[PlannedChunk]:
+        """Planned chunks from the cursor to the end of the input or of the job's range."""
+        kind = InputFormat(memory.lines_format)
+        line_kind = InputFormat.JSONL if kind is InputFormat.OBJECTS else kind
+        header = 1 if kind is InputFormat.CSV and cursor.position == 0 else 0
+        sizes = _Sizing(spec, memory, cursor.next_item, header)
+        cutter = Cutter(cursor.position, line_kind, sizes.next())
+        blocks = ahead(_blocks(source, cursor.position))
+        at = sizes.first_item
+        for cut in _cuts(cutter, blocks):
+            items = at.after(cut)
+            cutter.sizes = sizes.next(at.next_item)
+            if items is not None:
+                yield _planned(cut, *items)
+            if at.over:
+                return
+
+
+def _staged_format(spec: JobSpec) -> InputFormat:
+    """How staged lines read: rows and made items are JSON; an http body is what it was."""
+    if spec.plugins.planner or spec.input.format is InputFormat.PARQUET:
+        return InputFormat.JSONL
+    return spec.input.format
+
+
+def _blocks(source: Source, start: int) -> Iterator[bytes]:
+    """The input in blocks of about BLOCK_BYTES: small pieces would cost more than their bytes."""
+    held: list[bytes] = []
+    size = 0
+    for piece in source.stream(start):
+        held.append(piece)
+        size += len(piece)
+        if size >= BLOCK_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _cuts(cutter: Cutter, blocks: Iterator[bytes]) -> Iterator[Cut]:
+    for block in blocks:
+        yield from cutter.feed(block)
+    yield from cutter.finish()
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Numbers the items of each cut: a CSV header is none, and a job's range leaves out what is outside it."""
+
+    next_item: int
+    header: int
+    wanted: ItemRange | None
+    over: bool = False
+
+    def after(self, cut: Cut) -> tuple[int, int, int] | None:
+        """(first item, items, items to skip) that the job takes of this cut; None when it takes none."""
+        skip, self.header = min(self.header, cut.items), 0
+        start = self.next_item
+        count = cut.items - skip
+        self.next_item += count
+        if self.wanted is None:
+            return (start, count, skip) if count else None
+        first, last = max(start, self.wanted.start), min(start + count - 1, self.wanted.end)
+        self.over = self.next_item > self.wanted.end
+        return (first, last - first + 1, skip + first - start) if first <= last else None
+
+
+class _Sizing:
+    """How large the next chunk is. With a header or a range, the first ones are cut so that the others come out even."""
+
+    def __init__(self, spec: JobSpec, memory: Memory, next_item: int, header: int) -> None:
+        self._memory = memory
+        self._header = header
+        self._range_start = spec.input.range.start if spec.input.range else 0
+        self.first_item = _Counter(next_item, header, spec.input.range)
+        self._even: dict[int, int] = {}
+        if memory.chunks is not None and memory.items_known is not None:
+            ranges = even_ranges(memory.items_known, memory.chunks)
+            self._even = {self._range_start + r.start: r.end - r.start + 1 for r in ranges}
+
+    def next(self, item: int | None = None) -> Sizes:
+        at = self.first_item.next_item if item is None else item
+        extra, self._header = self._header, 0
+        if at < self._range_start:
+            return Sizes(self._range_start - at + extra, None)
+        if self._memory.chunks is not None:
+            return Sizes(self._even.get(at, 1) + extra, None)
+        items = self._memory.items + extra if self._memory.items is not None else None
+        return Sizes(items, self._memory.size_bytes)
+
+
+def _planned(cut: Cut, item_start: int, item_count: int, skip: int) -> PlannedChunk:
+    extent = Extent(cut.start, cut.length, skip, cut.sha256)
+    return PlannedChunk(item_start, item_count, extent, _TOO_LARGE if cut.oversized else None)
+
+
+def _cursor_after(batch: list[PlannedChunk], memory: Memory, *, done: bool) -> PlanCursor:
+    last = batch[-1]
+    position = last.extent.start + last.extent.length
+    return PlanCursor(position, last.item_start + last.item_count, done, msgspec.json.encode(memory).decode())

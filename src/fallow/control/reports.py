@@ -1,0 +1,289 @@
+"""Reports: what workers say became of their attempts. Each is judged on its own, and all are applied at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from fallow.control.answers import examine
+from fallow.control.places import Places
+from fallow.core.changes import Change, MoveAttempt
+from fallow.core.chunk import Answer, Artifact, Attempt, Case, Chunk
+from fallow.core.job import JobSpec
+from fallow.core.lifecycle import AttemptEvent
+from fallow.core.receipt import Receipt, unseal
+from fallow.core.refusals import Code, Refusal
+from fallow.core.words import AttemptId, AttemptState, FailureClass, WorkerId
+from fallow.store.port import WorkerRow
+
+_REPORTABLE = frozenset({AttemptState.LEASED, AttemptState.LOST})
+_ANSWERED = frozenset({AttemptState.REPORTED, AttemptState.VALID})
+_TEXT_MAX = 2000
+_LOG_TAIL_MAX = 4000
+_CLASSES = {each.value: each for each in FailureClass}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why an attempt failed, as the worker has it. See protocols.rest.work.Failure for the codes."""
+
+    failure_class: str
+    code: str
+    message: str
+    items_done: int = 0
+    bad_item: int | None = None
+    exit_code: int | None = None
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One report. envelope: the receipt, for an answer or for the finished head of a failed attempt."""
+
+    attempt_id: AttemptId
+    envelope: bytes = b""
+    inline: bytes | None = None
+    failed: Failed | None = None
+    log_size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the worker is told. verdict: "accepted", "late" or "refused"."""
+
+    attempt_id: AttemptId
+    verdict: str
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A report whose receipt was opened and whose inline bytes were looked at. fault: "" or what is wrong with it, and
+    then `forged` says that the signature is not the worker's."""
+
+    report: Reported
+    receipt: Receipt | None = None
+    fault: str = ""
+    forged: bool = False
+    offset: int = 0  # of the inline bytes in the pack
+
+
+@dataclass(slots=True)
+class Pack:
+    """All inline artifacts of one call, as one object in the store."""
+
+    key: str
+    opened: list[Opened]
+
+
+def artifact_key(job_id: str, attempt_id: int) -> str:
+    """Where an attempt's artifact goes when it is uploaded. Every attempt has its own key."""
+    return f"jobs/{job_id}/attempts/{attempt_id}/artifact"
+
+
+def log_key(job_id: str, attempt_id: int) -> str:
+    return f"jobs/{job_id}/attempts/{attempt_id}/log"
+
+
+def open_reports(reports: Sequence[Reported], worker: WorkerRow, places: Places) -> Pack:
+    """Opens receipts, checks inline bytes and keeps the good ones, durably, before any row says so."""
+    check = _checker(worker.public_key)
+    opened: list[Opened] = []
+    pieces: list[bytes] = []
+    offset = 0
+    for report in reports:
+        one = _opened(report, check, offset)
+        opened.append(one)
+        if one.report.inline is not None and one.receipt is not None and not one.fault:
+            pieces.append(one.report.inline)
+            offset += len(one.report.inline)
+    key = places.artifacts.put_blob(pieces).key if pieces else ""
+    return Pack(key, opened)
+
+
+def _opened(report: Reported, check: Callable[[bytes, bytes], bool], offset: int) -> Opened:
+    if not report.envelope:
+        return Opened(report, None, "" if report.failed else "it has neither a receipt nor a failure")
+    try:
+        receipt = unseal(report.envelope, check)
+    except Refusal as refusal:
+        return Opened(report, None, str(refusal), forged=True)
+    if report.inline is None:
+        return Opened(report, receipt)
+    return Opened(report, receipt, examine([report.inline], receipt).fault, offset=offset)
+
+
+def _checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+
+    def check(message: bytes, signature: bytes) -> bool:
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return check
+
+
+def judge(
+    one: Opened, case: Case | None, spec: JobSpec | None, worker_id: WorkerId, pack_key: str
+) -> tuple[Verdict, list[Change]]:
+    """What a report does to its attempt; never raises. case, spec: None when there is no such attempt."""
+    attempt_id = one.report.attempt_id
+    attempt = _attempt_of(case, attempt_id)
+    if case is None or spec is None or attempt is None or attempt.worker_id != worker_id:
+        return _refused(attempt_id, Code.ATTEMPT_NOT_HELD, "This worker does not hold that attempt."), []
+    if attempt.state not in _REPORTABLE:
+        if attempt.state in _ANSWERED and one.report.failed is None:
+            return Verdict(attempt_id, "accepted", message="It was reported before."), []
+        return _refused(attempt_id, Code.ATTEMPT_OVER, f"The attempt is {attempt.state} already."), []
+    late = attempt.state is AttemptState.LOST
+    if one.report.failed is not None:
+        return _judge_failure(one, case, spec, attempt, pack_key)
+    fault = one.fault or _mismatch(one.receipt, case, spec, attempt)
+    if one.forged or one.receipt is None:
+        return _judge_forged(one, attempt, fault)
+    answer = _answer(one, case, spec, pack_key)
+    moves: list[Change] = [
+        MoveAttempt(
+            attempt_id,
+            AttemptEvent.REPORT,
+            "late, but kept" if late else "",
+            answer,
+            checked=not fault and one.report.inline is not None,
+        )
+    ]
+    if fault:
+        moves.append(MoveAttempt(attempt_id, AttemptEvent.DISAGREE, fault))
+        return _refused(attempt_id, Code.RECEIPT_INVALID, f"The answer was not taken: {fault}."), moves
+    return Verdict(attempt_id, "late" if late else "accepted"), moves
+
+
+def _judge_forged(one: Opened, attempt: Attempt, fault: str) -> tuple[Verdict, list[Change]]:
+    """An answer nobody signed for counts as the worker's failure; a lost attempt is left as it is."""
+    verdict = _refused(attempt.attempt_id, Code.RECEIPT_INVALID, fault)
+    if attempt.state is AttemptState.LOST:
+        return verdict, []
+    answer = Answer(failure_class=FailureClass.WORKER, code="receipt_invalid", message=fault[:_TEXT_MAX])
+    return verdict, [MoveAttempt(attempt.attempt_id, AttemptEvent.FAIL, f"worker receipt_invalid: {fault}", answer)]
+
+
+def _judge_failure(
+    one: Opened, case: Case, spec: JobSpec, attempt: Attempt, pack_key: str
+) -> tuple[Verdict, list[Change]]:
+    failed = one.report.failed
+    assert failed is not None
+    if attempt.state is AttemptState.LOST:
+        return Verdict(attempt.attempt_id, "late", message="The attempt was given up before."), []
+    answer = _answer_of_failure(one, case, spec, attempt, pack_key)
+    if answer.failure_class is FailureClass.ABORTED:
+        return Verdict(attempt.attempt_id, "accepted"), [
+            MoveAttempt(attempt.attempt_id, AttemptEvent.ABORT, f"{answer.code}: {answer.message}")
+        ]
+    cause = f"{answer.failure_class} {answer.code}: {answer.message}"
+    checked = answer.artifact is not None and one.report.inline is not None
+    return Verdict(attempt.attempt_id, "accepted"), [
+        MoveAttempt(attempt.attempt_id, AttemptEvent.FAIL, cause, answer, checked=checked)
+    ]
+
+
+def _answer_of_failure(one: Opened, case: Case, spec: JobSpec, attempt: Attempt, pack_key: str) -> Answer:
+    """The failure as a row has it. The finished head is taken only with a receipt for exactly those items."""
+    failed = one.report.failed
+    assert failed is not None
+    chunk = case.chunk
+    done = failed.items_done if 0 <= failed.items_done < chunk.item_count else 0
+    receipt = one.receipt
+    head_good = (
+        receipt is not None
+        and not one.fault
+        and done > 0
+        and receipt.item_count == done
+        and not _mismatch(receipt, case, spec, attempt, done)
+    )
+    bad = failed.bad_item
+    return Answer(
+        envelope=one.report.envelope if head_good else b"",
+        artifact=_artifact(one, spec, pack_key) if head_good else None,
+        items_root=receipt.items_root if head_good and receipt else "",
+        item_errors=receipt.item_errors if head_good and receipt else 0,
+        failure_class=_CLASSES.get(failed.failure_class, FailureClass.WORKER),
+        code=failed.code[:100],
+        message=failed.message[:_TEXT_MAX],
+        items_done=done if head_good else 0,
+        bad_item=bad if bad is not None and chunk.item_start <= bad <= chunk.item_end else None,
+        exit_code=failed.exit_code,
+        log_tail=failed.log_tail[-_LOG_TAIL_MAX:],
+        log_size_bytes=one.report.log_size_bytes,
+    )
+
+
+def _answer(one: Opened, case: Case, spec: JobSpec, pack_key: str) -> Answer:
+    receipt = one.receipt
+    assert receipt is not None
+    return Answer(
+        envelope=one.report.envelope,
+        artifact=_artifact(one, spec, pack_key),
+        items_root=receipt.items_root,
+        item_errors=receipt.item_errors,
+        items_done=case.chunk.item_count,
+        log_size_bytes=one.report.log_size_bytes,
+        cpu_seconds=receipt.cpu_seconds,
+        memory_bytes_max=receipt.memory_bytes_max,
+    )
+
+
+def _artifact(one: Opened, spec: JobSpec, pack_key: str) -> Artifact:
+    receipt = one.receipt
+    assert receipt is not None
+    if one.report.inline is not None:
+        return Artifact(pack_key, receipt.artifact_sha256, receipt.artifact_size_bytes, one.offset)
+    key = artifact_key(spec.job_id, one.report.attempt_id)
+    if spec.contract == "direct":
+        key = f"{direct_prefix(spec.job_id, one.report.attempt_id)}/{receipt.artifact_uri.rpartition('/')[2]}"
+    return Artifact(key, receipt.artifact_sha256, receipt.artifact_size_bytes)
+
+
+def direct_prefix(job_id: str, attempt_id: int) -> str:
+    """Under which key an image of the direct contract may write."""
+    return f"jobs/{job_id}/attempts/{attempt_id}/out"
+
+
+def _mismatch(receipt: Receipt | None, case: Case, spec: JobSpec, attempt: Attempt, items: int | None = None) -> str:
+    """What the receipt says differently from what was leased; "" when it is for this attempt."""
+    if receipt is None:
+        return "there is no receipt"
+    chunk = case.chunk
+    said = {
+        "job": (receipt.job_id, spec.job_id),
+        "chunk": (receipt.chunk_id, chunk.chunk_id),
+        "attempt": (receipt.attempt_id, attempt.attempt_id),
+        "worker": (receipt.worker_id, attempt.worker_id),
+        "image": (receipt.image, spec.ran),
+        "contract": (receipt.contract, spec.contract),
+        "first item": (receipt.item_start, chunk.item_start),
+        "item count": (receipt.item_count, chunk.item_count if items is None else items),
+        "input": (receipt.input_sha256, _input_sha256(spec, chunk) or receipt.input_sha256),
+    }
+    wrong = next((name for name, (has, wanted) in said.items() if has != wanted), None)
+    return (
+        "" if wrong is None else f"its receipt names another {wrong}: {said[wrong][0]!s:.80} for {said[wrong][1]!s:.80}"
+    )
+
+
+def _input_sha256(spec: JobSpec, chunk: Chunk) -> str:
+    """What a receipt must name as its input; "" where the worker does not see the planner's bytes as they are."""
+    if spec.contract is Contract.DIRECT or spec.input.format is InputFormat.OBJECTS:
+        return ""
+    return chunk.extent.sha256
+
+
+def _attempt_of(case: Case | None, attempt_id: AttemptId) -> Attempt | None:
+    return next((a for a in case.attempts if a.attempt_id == attempt_id), None) if case else None
+
+
+def _refused(attempt_id: AttemptId, code: Code, message: str) -> Verdict:
+    return Verdict(attempt_id, "refused", code, message[:_TEXT_MAX])
