@@ -14,10 +14,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import BinaryIO, Final
 
+from fallow.artifacts.file_writer import DISK_FULL, FileWriter, check_space, etag_of, reason, storage_full
 from fallow.artifacts.port import (
     READ_BYTES,
     Head,
@@ -35,9 +35,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Micros
 
 FANOUT: Final = 1024
-SPACE_CHECK_BYTES: Final = 64 * 1024 * 1024  # a long write looks at the free space this often
 RESERVE_BYTES: Final = 256 * 1024 * 1024  # left free for the database, which must be able to write its log
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class FilesystemStore:
@@ -69,14 +67,12 @@ class FilesystemStore:
     def put_blob(self, chunks: Iterable[bytes], expected_sha256: str | None = None) -> Stored:
         if expected_sha256 is not None:
             blob_key(expected_sha256)
-        with self._written("") as writer:
+        with self._written() as (writer, temporary):
             for chunk in chunks:
                 writer.write(chunk)
-            digest = writer.sha256()
-            if expected_sha256 not in (None, digest):
-                raise digest_mismatch(expected_sha256 or "", digest)
-            writer.key = blob_key(digest)
-            writer.keep()
+            if expected_sha256 not in (None, writer.sha256()):
+                raise digest_mismatch(expected_sha256 or "", writer.sha256())
+            self._keep(writer, temporary, blob_key(writer.sha256()))
         return writer.stored
 
     def put_file(self, key: str, path: Path) -> Stored:
@@ -99,15 +95,21 @@ class FilesystemStore:
         return Stored(key, digest.hexdigest(), size, etag)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        with self._written(checked_key(key)) as writer:
+        checked_key(key)
+        with self._written() as (writer, temporary):
             writer.write(data)
-            return writer.keep_if_absent()
+            try:
+                self._keep(writer, temporary, key, replace=False)
+            except FileExistsError:
+                return False
+            return True
 
     @contextmanager
-    def stream_writer(self, key: str) -> Iterator["_FileWriter"]:
-        with self._written(checked_key(key)) as writer:
+    def stream_writer(self, key: str) -> Iterator[FileWriter]:
+        checked_key(key)
+        with self._written() as (writer, temporary):
             yield writer
-            writer.keep()
+            self._keep(writer, temporary, key)
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         checked_range(start, length)
@@ -173,19 +175,25 @@ class FilesystemStore:
         return sweep(self._temporary, older_than_seconds)
 
     @contextmanager
-    def _written(self, key: str) -> Iterator["_FileWriter"]:
+    def _written(self) -> Iterator[tuple[FileWriter, Path]]:
         """A writer to a temporary file, which is gone at the end unless it was kept."""
         self._check_space()
         temporary = self._temporary / uuid.uuid4().hex
-        self._check_mounted()
         with _reaching(self.root):
             # Unbuffered: a buffer would be flushed once more on closing, and fail once more where the disk is full.
             file = temporary.open("xb", buffering=0)
         try:
             with file:
-                yield _FileWriter(self, key, temporary, file)
+                yield FileWriter(file, lambda wrong: _refusal(self.root, wrong), self._check_space), temporary
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _keep(self, writer: FileWriter, temporary: Path, key: str, replace: bool = True) -> None:
+        """Raises FileExistsError when it may not replace an object."""
+        writer.sync()
+        with _reaching(self.root):
+            self._place(temporary, self._path(key), replace)
+        writer.name(key)
 
     def _check_mounted(self) -> None:
         """An unmounted disk must not look like a store without objects."""
@@ -193,13 +201,9 @@ class FilesystemStore:
             raise _unreachable(self.root, "its directories are gone")
 
     def _check_space(self) -> None:
-        try:
-            found = os.statvfs(self.root)
-        except OSError as wrong:
-            raise _unreachable(self.root, (wrong.strerror or str(wrong)).lower()) from None
-        free = found.f_bavail * found.f_frsize
-        if free < self.reserve_bytes:
-            raise storage_full(self.root, f"{free} bytes are free and {self.reserve_bytes} are kept in reserve")
+        self._check_mounted()
+        with _reaching(self.root):
+            check_space(self.root, self.reserve_bytes)
 
     def _path(self, key: str) -> Path:
         *leading, name = key.split("/")
@@ -218,9 +222,10 @@ class FilesystemStore:
                     os.link(temporary, path)
             except FileNotFoundError:
                 if not temporary.exists():
-                    raise
-                # Another process may prune the directory again before we are in; then we make it again.
-                _make_directories(path.parent)
+                    raise _unreachable(self.root, "a file that was being written is gone") from None
+                # Somebody who deletes may prune the directory while we make it, or before we are in: then once more.
+                with contextlib.suppress(FileNotFoundError):
+                    _make_directories(path.parent)
             else:
                 _sync_directory(path.parent)
                 return
@@ -243,82 +248,9 @@ class FilesystemStore:
                 raise not_found(key) from None
 
 
-class _FileWriter:
-    """The port's Writer over a temporary file."""
-
-    def __init__(self, store: FilesystemStore, key: str, temporary: Path, file: FileIO) -> None:
-        self.key = key
-        self.size_bytes = 0
-        self._pending = bytearray()
-        self._store = store
-        self._temporary = temporary
-        self._file = file
-        self._digest = hashlib.sha256()
-        self._stored: Stored | None = None
-
-    @property
-    def stored(self) -> Stored:
-        if self._stored is None:
-            raise RuntimeError("the object is not written yet")
-        return self._stored
-
-    def write(self, data: bytes) -> None:
-        before = self.size_bytes // SPACE_CHECK_BYTES
-        self.size_bytes += len(data)
-        if self.size_bytes // SPACE_CHECK_BYTES != before:
-            self._store._check_space()
-        self._digest.update(data)
-        self._pending += data
-        if len(self._pending) >= READ_BYTES:
-            self._flush()
-
-    def sha256(self) -> str:
-        """Of the bytes so far."""
-        return self._digest.hexdigest()
-
-    def keep(self) -> None:
-        self._kept(replace=True)
-
-    def keep_if_absent(self) -> bool:
-        try:
-            self._kept(replace=False)
-        except FileExistsError:
-            return False
-        return True
-
-    def _flush(self) -> None:
-        left = memoryview(bytes(self._pending))
-        self._pending.clear()
-        with _reaching(self._store.root):
-            while left:
-                left = left[self._file.write(left) :]
-
-    def _kept(self, replace: bool) -> None:
-        path = self._store._path(self.key)
-        self._flush()
-        with _reaching(self._store.root):
-            os.fsync(self._file.fileno())
-            etag = etag_of(os.fstat(self._file.fileno()))
-            self._store._place(self._temporary, path, replace)
-        self._stored = Stored(self.key, self.sha256(), self.size_bytes, etag)
-
-
 def fan(name: str) -> str:
     """Which of the 1024 directories, "0" to "3ff". Source: BOINC sched/sched_util_basic.cpp, filename_hash()."""
     return f"{int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[1:8], 16) % FANOUT:x}"
-
-
-def etag_of(found: os.stat_result) -> str:
-    """What we call this version of a file: it changes when the file is written to or replaced."""
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
-
-
-def storage_full(where: Path, why: str) -> Refusal:
-    return Refusal(
-        Code.STORAGE_FULL,
-        f"The disk of {where} is full: {why}.",
-        "Free some space or move the data directory; nothing that was accepted is lost.",
-    )
 
 
 def sweep(directory: Path, older_than_seconds: float) -> int:
@@ -404,16 +336,15 @@ def _reaching(root: Path) -> Iterator[None]:
     except (FileNotFoundError, FileExistsError):
         raise
     except OSError as wrong:
-        _refuse(root, wrong)
+        if wrong.errno == errno.EXDEV:
+            raise
+        raise _refusal(root, wrong) from None
 
 
-def _refuse(root: Path, wrong: OSError) -> NoReturn:
-    why = (wrong.strerror or str(wrong)).lower()
-    if wrong.errno == errno.EXDEV:
-        raise wrong
-    if wrong.errno in _FULL:
-        raise storage_full(root, why) from None
-    raise _unreachable(root, why) from None
+def _refusal(root: Path, wrong: OSError) -> Refusal:
+    if wrong.errno in DISK_FULL:
+        return storage_full(root, reason(wrong))
+    return _unreachable(root, reason(wrong))
 
 
 def _unreachable(root: Path, why: str) -> Refusal:

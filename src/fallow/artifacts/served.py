@@ -15,7 +15,8 @@ from io import FileIO
 from pathlib import Path
 from typing import NoReturn
 
-from fallow.artifacts.filesystem import storage_full, sweep
+from fallow.artifacts.file_writer import reason, storage_full
+from fallow.artifacts.filesystem import sweep
 from fallow.artifacts.locations import Source
 from fallow.artifacts.port import ArtifactStore, Stored, digest_mismatch, not_found
 from fallow.artifacts.ranges import Part, Span, part_of, span_of
@@ -221,7 +222,7 @@ def _write_all(file: FileIO, chunk: bytes) -> None:
         while left:
             left = left[file.write(left) :]
     except OSError as wrong:
-        raise storage_full(Path(str(file.name)).parent, (wrong.strerror or str(wrong)).lower()) from None
+        raise storage_full(Path(str(file.name)).parent, reason(wrong)) from None
 
 
 def _at_offset(file: FileIO, span: Span, have: int) -> int:
