@@ -1,0 +1,74 @@
+"""The outermost ring of the door: every request gets an id, a line in the log, a place in the counters, an answer."""
+
+import re
+import secrets
+import time
+from typing import Any, Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fallow.web.counters import Counters
+from fallow.web.failures import internal
+
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+_log = structlog.get_logger("fallow.web")
+
+
+class Edge:
+    """Wraps the whole application. Logs the route's template, never the path: a path may hold a signed URL's token."""
+
+    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+        self._app = app
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        started = time.perf_counter()
+        status = 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_named)
+        except Exception:  # noqa: BLE001  the top of a request: whatever it was, the next one is served
+            _log.exception("request.failed", request_id=request_id, method=scope["method"], route=_route(scope))
+            if not status:
+                await internal(request_id)(scope, receive, send_named)
+        finally:
+            self._note(scope, request_id, status, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        route, method = _route(scope), scope["method"]
+        self._counters.request(route, method, status, seconds)
+        _log.debug(
+            "request.done",
+            request_id=request_id,
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: str = value.decode("latin-1")
+            if _ID.match(given):
+                return given
+    return secrets.token_hex(8)
+
+
+def _route(scope: Scope) -> str:
+    """The template, such as "/api/jobs/{job_id}": few, and free of ids."""
+    route: Any = scope.get("route")
+    return str(getattr(route, "path", "")) or "none"

@@ -1,0 +1,236 @@
+"""The workers' calls: POST /api/work/hello, POST /api/work, GET /api/work/images/{digest}. Hot: only routing and msgspec.
+
+Here the wire's messages become control's values, and back. Nothing is decided.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fallow.control.callers import Caller
+from fallow.control.leases import Ticket, ticket
+from fallow.control.reports import Failed, Reported
+from fallow.control.work import Asked, Joining
+from fallow.core.refusals import Code, Refusal
+from fallow.core.words import AttemptId, Label, Micros, WorkerId
+from fallow.protocols.rest import work as wire
+from fallow.web.deps import Door, door_of
+from fallow.web.streams import bounded_body
+
+T = TypeVar("T")
+_ENCODE: Final = msgspec.json.Encoder().encode
+_TO_ASK: Final = msgspec.json.Decoder(wire.Ask)
+_TO_HELLO: Final = msgspec.json.Decoder(wire.Hello)
+_ID_MAX: Final = 2**53
+_TEXT_MAX: Final = 200
+_LABELS: Final = {each.value: each for each in Label}
+
+
+async def hello(request: Request) -> Response:
+    """A worker starts."""
+    return await _answered(request, _hello)
+
+
+async def work(request: Request) -> Response:
+    """A worker reports, says what it holds, and asks for more."""
+    return await _answered(request, _ask)
+
+
+async def image(request: Request) -> Response:
+    """The parts of an image that fallow keeps, as URLs that open them."""
+    return await _answered(request, _image)
+
+
+async def _answered(request: Request, answer: Callable[[Door, Caller, Request, bytes], bytes]) -> Response:
+    """Reads the body on the event loop and does all the rest in one visit to a thread."""
+    door = door_of(request)
+    body = await bounded_body(request.receive, door.settings.request_bytes_max)
+    authorization = request.headers.get("authorization")
+
+    def run() -> bytes:
+        return answer(door, door.signin.caller(authorization), request, body)
+
+    return Response(await anyio.to_thread.run_sync(run), media_type="application/json")
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """The message. NUL characters in texts (logs have them) are replaced: PostgreSQL cannot keep them."""
+    if b"\\u0000" in body:
+        body = body.replace(b"\\u0000", b"\\ufffd")
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        what = str(wrong)[:200] or "it is nested too deeply"
+        raise Refusal(
+            Code.BAD_REQUEST, f"The message cannot be read: {what}.", "Use an agent of the server's release."
+        ) from None
+
+
+def _hello(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
+    said = _decoded(_TO_HELLO, body)
+    if said.protocol != wire.PROTOCOL_VERSION:
+        raise Refusal(
+            Code.BAD_REQUEST,
+            f"The agent speaks protocol {said.protocol}, and the server speaks {wire.PROTOCOL_VERSION}.",
+            "Install the same release on both.",
+        )
+    if said.label is not None and said.label not in _LABELS:
+        raise Refusal(
+            Code.BAD_REQUEST, f"{said.label[:60]!r} is no label.", f"Use one of {', '.join(sorted(_LABELS))}."
+        )
+    _bounded(said.time, said.capability.memory_bytes, said.capability.disk_bytes, said.capability.slots)
+    joining = Joining(
+        public_key=said.public_key,
+        session=said.session,
+        name=said.name,
+        capability=_ENCODE(said.capability).decode(),
+        time=Micros(said.time),
+        label=_LABELS[said.label] if said.label else None,
+        signature=said.signature,
+    )
+    worker_id, message = door.work.hello(caller, joining)
+    return _ENCODE(
+        wire.Welcome(
+            worker_id=worker_id,
+            server_time=door.clock.now(),
+            heartbeat_seconds=door.settings.heartbeat_seconds,
+            inline_bytes_max=door.settings.inline_bytes_max,
+            message=message,
+        )
+    )
+
+
+def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
+    said = _decoded(_TO_ASK, body)
+    if len(said.worker_id) > _TEXT_MAX or len(said.session) > _TEXT_MAX:
+        raise Refusal(Code.BAD_REQUEST, "The worker's id or session is too long.", "Use the ones from hello.")
+    for holding in said.holding:
+        _bounded(holding.attempt_id, holding.items_done)
+    outcome = door.work.ask(
+        caller,
+        Asked(
+            worker_id=WorkerId(said.worker_id),
+            session=said.session,
+            want=min(said.want, _ID_MAX),
+            reports=[_reported(each) for each in said.reports],
+            holding=[AttemptId(each.attempt_id) for each in said.holding],
+            leaving=said.leaving,
+        ),
+    )
+    for verdict in outcome.verdicts:
+        door.counters.reported(verdict.verdict)
+    door.counters.leased(len(outcome.offers))
+    return _ENCODE(
+        wire.Answer(
+            acks=tuple(wire.Ack(v.attempt_id, v.verdict, v.code, v.message) for v in outcome.verdicts),
+            leases=tuple(_lease(door, ticket(offer, door.places)) for offer in outcome.offers),
+            stop=outcome.stop,
+            wait_seconds=outcome.wait_seconds,
+            server_time=door.clock.now(),
+        )
+    )
+
+
+def _image(door: Door, caller: Caller, request: Request, _body: bytes) -> bytes:
+    parts = door.shelf.parts(caller, request.path_params["digest"])
+    blobs = tuple(wire.BlobRef(each.digest, each.size_bytes, each.url) for each in parts.blobs)
+    return _ENCODE(wire.ImageBlobs(parts.digest, parts.manifest, parts.media_type, blobs))
+
+
+def _reported(report: wire.Report) -> Reported:
+    _bounded(report.attempt_id, report.log_size_bytes)
+    return Reported(
+        attempt_id=AttemptId(report.attempt_id),
+        envelope=report.envelope,
+        inline=report.inline,
+        failed=_failed(report.failure) if report.failure else None,
+        log_size_bytes=report.log_size_bytes,
+    )
+
+
+def _failed(failure: wire.Failure) -> Failed:
+    _bounded(failure.items_done, failure.bad_item or 0, failure.exit_code or 0)
+    return Failed(
+        failure_class=failure.failure_class,
+        code=failure.code,
+        message=failure.message,
+        items_done=failure.items_done,
+        bad_item=failure.bad_item,
+        exit_code=failure.exit_code,
+        log_tail=failure.log_tail,
+    )
+
+
+def _bounded(*numbers: int) -> None:
+    """Raises Refusal BAD_REQUEST for a number that no column holds."""
+    if any(abs(each) > _ID_MAX for each in numbers):
+        raise Refusal(
+            Code.BAD_REQUEST, "A number in the message is too large.", "Use an agent of the server's release."
+        )
+
+
+def _lease(door: Door, said: Ticket) -> wire.Lease:
+    job, leased = said.offer.job, said.offer.leased
+    spec = job.spec
+    return wire.Lease(
+        attempt_id=leased.attempt_id,
+        job_id=spec.job_id,
+        chunk_id=leased.chunk_id,
+        item_start=leased.item_start,
+        item_count=leased.item_count,
+        contract=spec.contract,
+        input=_input(said),
+        limits=_limits(said),
+        upload_url=said.upload_url,
+        log_url=said.log_url,
+        deadline_seconds=min(spec.retry.lease_seconds, door.settings.silence_seconds),
+        image=_image_ref(said),
+        ran=spec.ran,
+        command=spec.command,
+        env=dict(spec.env),
+        reuse=spec.reuse,
+        harness=said.harness,
+        outbound=spec.outbound,
+        artifact_uri=said.artifact_uri,
+        input_url=said.input_url,
+        output_url=said.output_url,
+    )
+
+
+def _input(said: Ticket) -> wire.ChunkInput:
+    extent = said.offer.leased.extent
+    return wire.ChunkInput(
+        format=said.format,
+        url=said.input.url,
+        offset=said.input.offset,
+        length=said.input.length,
+        sha256=extent.sha256,
+        skip=0 if said.objects else extent.skip,
+        columns=said.columns,
+        objects=tuple(wire.ObjectInput(each.name, each.url, each.size_bytes) for each in said.objects),
+    )
+
+
+def _image_ref(said: Ticket) -> wire.ImageRef | None:
+    image = said.offer.job.spec.image
+    return wire.ImageRef(image.reference, image.digest, image.image_id, image.source) if image else None
+
+
+def _limits(said: Ticket) -> wire.LimitsMessage:
+    limits = said.offer.job.spec.limits
+    return wire.LimitsMessage(
+        item_timeout_seconds=limits.item_timeout_seconds,
+        chunk_timeout_seconds=limits.chunk_timeout_seconds,
+        start_timeout_seconds=limits.start_timeout_seconds,
+        memory_bytes=limits.memory_bytes,
+        cpus=limits.cpus,
+        pids=limits.pids,
+        tmp_bytes=limits.tmp_bytes,
+        output_bytes=limits.output_bytes,
+        item_output_bytes=limits.item_output_bytes,
+        log_bytes=limits.log_bytes,
+    )
