@@ -116,7 +116,8 @@ class Manifest:
                 break
             if not line or len(held) > HEAD_BYTES_MAX or b'"chunk_id"' in line:
                 raise Damaged(self._number, 'the list "chunks" does not begin as it should')
-        return _shaped(1, held + b"]}", _head)
+        head: Head = _shaped(1, held + b"]}", _head)
+        return head
 
     def entries(self) -> Iterator[Entry | Damaged]:
         """Every chunk in item order; a line that is no entry is given as Damaged, and the next one follows."""

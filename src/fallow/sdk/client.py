@@ -1,0 +1,255 @@
+"""fallow.Client: a server's verbs as methods, its messages as types.
+
+client = fallow.Client("http://127.0.0.1:8420", token="flw_...")
+job = client.submit(input_uri="s3://bucket/reviews.jsonl", container_image="my/model:1")
+job.wait()
+for result in job.results():
+    print(result.item, result.output)
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fallow.core.refusals import Code, Refusal
+from fallow.core.words import ChunkState, JobState
+from fallow.protocols.rest.jobs import (
+    AttemptList,
+    AttemptView,
+    ChunkList,
+    ChunkView,
+    JobDetail,
+    JobList,
+    JobRequest,
+    JobSummary,
+    KeyList,
+    KeyRequest,
+    KeyView,
+    NewKey,
+    Story,
+    StoryLine,
+    Uploaded,
+    WorkerList,
+    WorkerView,
+)
+from fallow.sdk.downloads import OUTPUT_FILES, download_output
+from fallow.sdk.events import follow_events
+from fallow.sdk.job import Job
+from fallow.sdk.transport import Transport
+from fallow.sdk.uploads import OnBytes, upload_file
+from fallow.sdk.waiting import OnProgress, wait_for
+
+DEFAULT_SERVER = "http://127.0.0.1:8420"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One item's answer, as the image wrote it, or {"error": {...}}. item: counted from 0."""
+
+    item: int
+    output: Any
+
+
+class Client:
+    """Speaks to one server. Every method raises fallow.Refusal when the server says no, with its code and remedy.
+
+    server, token: else FALLOW_SERVER and FALLOW_TOKEN. May be used in a `with`; may be shared by threads.
+    """
+
+    def __init__(self, server: str | None = None, token: str | None = None) -> None:
+        self._transport = Transport(
+            server or os.environ.get("FALLOW_SERVER") or DEFAULT_SERVER, token or os.environ.get("FALLOW_TOKEN") or ""
+        )
+
+    @property
+    def server(self) -> str:
+        """The server's URL."""
+        return self._transport.server
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, **fields: Any) -> Job:
+        """A new job. Fields: those of JobRequest, such as input_uri, container_image, chunk_items, verify."""
+        return self.submit_request(parsed_request(fields))
+
+    def submit_request(self, request: JobRequest) -> Job:
+        """A new job, from a whole message."""
+        detail = self._transport.ask(JobDetail, "POST", "/api/jobs", request)
+        return Job(self, detail.job_id)
+
+    def jobs(self, states: Iterable[JobState] = ()) -> Iterator[JobSummary]:
+        """All jobs that the key may see, newest first."""
+        after: str | None = None
+        while True:
+            page = self._transport.ask(JobList, "GET", "/api/jobs", after=after, state=tuple(states))
+            yield from page.jobs
+            after = page.next
+            if after is None:
+                return
+
+    def job(self, job_id: str) -> JobDetail:
+        """One job with its first chunks."""
+        return self._transport.ask(JobDetail, "GET", _job(job_id))
+
+    def handle(self, job_id: str) -> Job:
+        """The job's own methods; the server is not asked."""
+        return Job(self, job_id)
+
+    def pause(self, job_id: str) -> JobSummary:
+        """Send no more of it; what runs may finish."""
+        return self._verb(job_id, "pause")
+
+    def resume(self, job_id: str) -> JobSummary:
+        """Go on with a paused job."""
+        return self._verb(job_id, "resume")
+
+    def cancel(self, job_id: str) -> JobSummary:
+        """Stop it. What is finished stays readable."""
+        return self._verb(job_id, "cancel")
+
+    def rerun(self, job_id: str) -> JobSummary:
+        """Run again what is missing or failed, and only that."""
+        return self._verb(job_id, "rerun")
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is over, with everything fallow keeps of it."""
+        self._transport.send("DELETE", _job(job_id))
+
+    def wait(
+        self, job_id: str, on_progress: OnProgress | None = None, timeout_seconds: float | None = None
+    ) -> JobDetail:
+        """The job once it is over. Raises TimeoutError when it is not by then."""
+        return wait_for(lambda: self.job(job_id), on_progress, timeout_seconds)
+
+    def results(self, job_id: str, after: int = -1, follow: bool = False) -> Iterator[Result]:
+        """Answers of finished chunks with item > after, in item order. follow: until the job is over."""
+        for line in self.result_lines(job_id, after, follow):
+            body = json.loads(line)
+            yield Result(int(body["item"]), body["output"])
+
+    def result_lines(self, job_id: str, after: int = -1, follow: bool = False) -> Iterator[bytes]:
+        """The same as JSON lines {"item", "output"}, without newlines."""
+        from fallow.sdk.results import result_lines
+
+        return result_lines(self._transport, lambda: self.job(job_id), job_id, after, follow)
+
+    def download(
+        self,
+        job_id: str,
+        directory: Path | str,
+        names: Iterable[str] = OUTPUT_FILES,
+        overwrite: bool = False,
+        on_bytes: OnBytes | None = None,
+    ) -> list[Path]:
+        """output.jsonl, errors.jsonl and manifest.json of a finished job; each appears whole or not at all."""
+        return download_output(self._transport, job_id, Path(directory), tuple(names), overwrite, on_bytes)
+
+    def chunks(self, job_id: str, states: Iterable[ChunkState] = (), after: int = -1) -> Iterator[ChunkView]:
+        """Chunks in the order of their numbers."""
+        cursor: int | None = after
+        while cursor is not None:
+            page = self._transport.ask(
+                ChunkList, "GET", f"{_job(job_id)}/chunks", after=cursor, limit=1000, state=tuple(states)
+            )
+            yield from page.chunks
+            cursor = page.next
+
+    def attempts(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> Iterator[AttemptView]:
+        """Attempts of a job or of one chunk, oldest first."""
+        path = f"{_job(job_id)}/attempts" if chunk_id is None else f"{_job(job_id)}/chunks/{chunk_id}/attempts"
+        cursor: int | None = after
+        while cursor is not None:
+            page = self._transport.ask(AttemptList, "GET", path, after=cursor, limit=1000)
+            yield from page.attempts
+            cursor = page.next
+
+    def log(self, job_id: str, attempt_id: int) -> Iterator[bytes]:
+        """What the attempt's container wrote to stderr, in pieces."""
+        with self._transport.stream(f"{_job(job_id)}/attempts/{attempt_id}/log") as answer:
+            yield from answer.iter_bytes()
+
+    def story(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> Iterator[StoryLine]:
+        """Every move of a job, or of one chunk and its attempts."""
+        cursor: int | None = after
+        while cursor is not None:
+            page = self._transport.ask(Story, "GET", f"{_job(job_id)}/story", chunk=chunk_id, after=cursor)
+            yield from page.lines
+            cursor = page.next
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[StoryLine]:
+        """The story as it happens, until the job is over; takes up again by itself after a cut."""
+        return follow_events(self._transport, f"{_job(job_id)}/events", after)
+
+    def why_waiting(self, job_id: str) -> list[str]:
+        """Why nothing of the job is being sent now; empty when something is, or nothing is left to send."""
+        return self.job(job_id).why_waiting
+
+    def workers(self) -> list[WorkerView]:
+        """The machines that have joined."""
+        return self._transport.ask(WorkerList, "GET", "/api/workers").workers
+
+    def keys(self) -> list[KeyView]:
+        """API keys: all of them for operators, their own for others."""
+        return self._transport.ask(KeyList, "GET", "/api/keys").keys
+
+    def add_key(
+        self, name: str, scopes: Iterable[str], account_id: str | None = None, expires_seconds: int | None = None
+    ) -> NewKey:
+        """A new key; its `key` is shown this once."""
+        fields = {"name": name, "scopes": list(scopes), "account_id": account_id, "expires_seconds": expires_seconds}
+        return self._transport.ask(NewKey, "POST", "/api/keys", _parsed(KeyRequest, fields))
+
+    def revoke_key(self, key_id: str) -> None:
+        """The key opens nothing any more."""
+        self._transport.send("DELETE", f"/api/keys/{_safe(key_id)}")
+
+    def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
+        """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""
+        return upload_file(self._transport, Path(path), on_bytes)
+
+    def version(self) -> dict[str, Any]:
+        """The server's {"version", "protocol"}."""
+        body: dict[str, Any] = self._transport.send("GET", "/api/version").json()
+        return body
+
+    def _verb(self, job_id: str, verb: str) -> JobSummary:
+        return self._transport.ask(JobSummary, "POST", f"{_job(job_id)}/{verb}")
+
+
+def parsed_request(fields: dict[str, Any]) -> JobRequest:
+    """The message of a submission. Raises Refusal BAD_REQUEST naming what is wrong."""
+    request: JobRequest = _parsed(JobRequest, {name: value for name, value in fields.items() if value is not None})
+    return request
+
+
+def _parsed(kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return kind(**fields)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise Refusal(Code.BAD_REQUEST, f"{name}: {first['msg']}.", "See docs/guide.md.", {"field": name}) from None
+
+
+def _job(job_id: str) -> str:
+    return f"/api/jobs/{_safe(job_id)}"
+
+
+def _safe(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="")

@@ -1,0 +1,67 @@
+"""A job at hand: the client's methods with the job's id filled in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fallow.core.words import JobState
+from fallow.protocols.rest.jobs import AttemptView, ChunkView, JobDetail, JobSummary, StoryLine
+from fallow.sdk.waiting import OnProgress
+
+if TYPE_CHECKING:
+    from fallow.sdk.client import Client, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Knows its id and its client; everything else is asked of the server each time."""
+
+    client: "Client"
+    job_id: str
+
+    def detail(self) -> JobDetail:
+        return self.client.job(self.job_id)
+
+    @property
+    def state(self) -> JobState:
+        return JobState(self.detail().state)
+
+    def pause(self) -> JobSummary:
+        return self.client.pause(self.job_id)
+
+    def resume(self) -> JobSummary:
+        return self.client.resume(self.job_id)
+
+    def cancel(self) -> JobSummary:
+        return self.client.cancel(self.job_id)
+
+    def rerun(self) -> JobSummary:
+        return self.client.rerun(self.job_id)
+
+    def delete(self) -> None:
+        self.client.delete(self.job_id)
+
+    def wait(self, on_progress: OnProgress | None = None, timeout_seconds: float | None = None) -> JobDetail:
+        return self.client.wait(self.job_id, on_progress, timeout_seconds)
+
+    def results(self, after: int = -1, follow: bool = False) -> "Iterator[Result]":
+        return self.client.results(self.job_id, after, follow)
+
+    def download(self, directory: Path | str, overwrite: bool = False) -> list[Path]:
+        return self.client.download(self.job_id, directory, overwrite=overwrite)
+
+    def chunks(self) -> Iterator[ChunkView]:
+        return self.client.chunks(self.job_id)
+
+    def attempts(self, chunk_id: int | None = None) -> Iterator[AttemptView]:
+        return self.client.attempts(self.job_id, chunk_id)
+
+    def log(self, attempt_id: int) -> Iterator[bytes]:
+        return self.client.log(self.job_id, attempt_id)
+
+    def story(self, chunk_id: int | None = None) -> Iterator[StoryLine]:
+        return self.client.story(self.job_id, chunk_id)
+
+    def events(self, after: int = 0) -> Iterator[StoryLine]:
+        return self.client.events(self.job_id, after)
