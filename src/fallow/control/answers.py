@@ -26,16 +26,20 @@ def examine(pieces: Iterable[bytes], receipt: Receipt) -> Examination:
     """Hash, size, line count, JSON, error count and Merkle root of an artifact against its receipt, in one pass."""
     digest, size, tree = hashlib.sha256(), 0, Tree()
     errors = 0
+    whole = True
     bad_line = -1
     for line in lines_of(pieces):
         digest.update(line)
         size += len(line)
-        body = line[:-1] if line.endswith(b"\n") else line
+        whole = line.endswith(b"\n")
+        body = line[:-1] if whole else line
         if bad_line < 0 and not is_json(body):
             bad_line = tree.size
         errors += is_error(body)
         tree.add(body)
     fault = _fault(receipt, digest.hexdigest(), size, tree, errors, bad_line)
+    if not fault and not whole:
+        fault = "the artifact's last line has no newline"
     return Examination(fault, tree.size, errors)
 
 

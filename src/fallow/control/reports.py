@@ -14,7 +14,7 @@ from fallow.core.job import JobSpec
 from fallow.core.lifecycle import AttemptEvent
 from fallow.core.receipt import Receipt, unseal
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import AttemptId, AttemptState, FailureClass, WorkerId
+from fallow.core.words import AttemptId, AttemptState, Contract, FailureClass, InputFormat, WorkerId
 from fallow.store.port import WorkerRow
 
 _REPORTABLE = frozenset({AttemptState.LEASED, AttemptState.LOST})

@@ -17,12 +17,12 @@ from fallow.control.scheduler import Offer, Scheduler
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Case
 from fallow.core.lifecycle import AttemptEvent, JobEvent
-from fallow.core.progress import hopeless
+from fallow.core.progress import Counters, hopeless
 from fallow.core.refusals import Code, Refusal
 from fallow.core.settling import carry, settle
 from fallow.core.words import AttemptId, FailureClass, JobKey, JobState, Label, Micros, Scope, WorkerId
 from fallow.settings import Settings
-from fallow.store.port import ChunkRef, JobRow, Store, Touched, Tx, WorkerRow
+from fallow.store.port import JobRow, Store, Tx, WorkerRow
 
 _CLOCK_SKEW_SECONDS_MAX = 600.0
 _BACKOFF_SECONDS_MAX = 300.0
@@ -216,29 +216,26 @@ class Work:
 
 def apply_settled(tx: Tx, changes: list[Change], now: Micros, by: str) -> None:
     """Applies the changes, then what follows for pieces that a split made, and gives up jobs that are hopeless."""
-    touched: list[Touched] = []
+    counters: dict[JobKey, Counters] = {}
     while changes:
         applied = tx.apply(changes, now, by)
-        touched.append(applied)
+        counters.update(applied.counters)
         changes = []
         for case in tx.cases(applied.new_chunks) if applied.new_chunks else ():
             job = tx.job_by_key(case.chunk.job_key)
             if job is not None:
                 changes.extend(settle(case, job.spec, now, active=job.state in _ACTIVE))
-    for one in touched[-1:]:
-        _give_up_hopeless(tx, one, now)
+    for job_key, now_counted in counters.items():
+        if hopeless(now_counted):
+            _give_up(tx, job_key, now_counted, now)
 
 
-def _give_up_hopeless(tx: Tx, touched: Touched, now: Micros) -> None:
-    for job_key, counters in touched.counters.items():
-        if not hopeless(counters):
-            continue
-        job = tx.job_by_key(job_key)
-        if job is not None and job.state in _ACTIVE:
-            reason = f"{counters.attempts_errored} attempts failed before the first good answer; " + last_failure(
-                tx, job
-            )
-            tx.move_job(job_key, JobEvent.FAIL, "hopeless", "transitioner", now, reason=reason)
+def _give_up(tx: Tx, job_key: JobKey, counters: Counters, now: Micros) -> None:
+    job = tx.job_by_key(job_key)
+    if job is not None and job.state in _ACTIVE:
+        failed = f"{counters.attempts_errored} attempts failed before the first good answer"
+        reason = f"{failed}; {last_failure(tx, job)}"
+        tx.move_job(job_key, JobEvent.FAIL, "hopeless", "transitioner", now, reason=reason)
 
 
 def last_failure(tx: Tx, job: JobRow) -> str:
@@ -247,10 +244,6 @@ def last_failure(tx: Tx, job: JobRow) -> str:
         if row.last_code:
             return f"the last one: {row.last_code}: {row.last_message}"
     return "see the story of any chunk"
-
-
-def refs(cases: Sequence[Case]) -> list[ChunkRef]:
-    return [ChunkRef(case.chunk.job_key, case.chunk.chunk_id) for case in cases]
 
 
 def _is_worker_fault(report: Reported, verdict: Verdict) -> bool:

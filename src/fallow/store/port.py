@@ -290,6 +290,10 @@ class Tx(Protocol):
         """Done and failed chunks (not split ones) in item order, item_start greater than `after_item`."""
         ...
 
+    def results_from(self, job_key: JobKey, item: int, limit: int) -> list[ResultRow]:
+        """The same from the chunk that holds `item` on (its item_end is `item` or greater)."""
+        ...
+
     # attempts
     def lease(
         self, job_key: JobKey, worker_id: WorkerId, limit: int, now: Micros, deadline: Micros, same_after: Micros

@@ -1,0 +1,48 @@
+"""The janitor: sweeps what is over. Chunks of cancelled jobs, jobs past their retention."""
+
+from fallow.control.jobs import OVER_STATES, erase
+from fallow.control.places import Places
+from fallow.core.words import Micros
+from fallow.settings import Settings
+from fallow.store.port import JobRow, Store
+
+_STEP = 1000
+
+
+class Janitor:
+    """One step sweeps one thing."""
+
+    def __init__(self, store: Store, places: Places, settings: Settings, owner: str) -> None:
+        self._store = store
+        self._places = places
+        self._settings = settings
+        self._owner = owner
+
+    def step(self) -> bool:
+        """True when there was something to do."""
+        return self._sweep_chunks() or self._erase_old()
+
+    def _sweep_chunks(self) -> bool:
+        """Chunks that are not over although their job is: they are cancelled, what runs of them is stopped."""
+        now = self._places.clock.now()
+        with self._store.transaction() as tx:
+            job = tx.claim_job("sweep", self._owner, now, Micros(now + int(self._settings.claim_seconds * 1e6)))
+            if job is None:
+                return False
+            tx.cancel_chunks(job.job_key, _STEP, now, "janitor")
+            tx.release_claim(job.job_key, self._owner)
+        return True
+
+    def _erase_old(self) -> bool:
+        now = self._places.clock.now()
+        with self._store.reading() as tx:
+            rows = tx.jobs(account_id=None, before=None, limit=10_000, states=OVER_STATES)
+        old = next((job for job in rows if self._is_old(job, now)), None)
+        if old is not None:
+            erase(self._store, self._places, old)
+        return old is not None
+
+    def _is_old(self, job: JobRow, now: Micros) -> bool:
+        seconds = job.spec.retention_seconds
+        kept = self._settings.retention_seconds if seconds is None else seconds
+        return job.finished_at is not None and job.finished_at + kept * 1_000_000 <= now
