@@ -1,4 +1,4 @@
-"""The workers' calls: POST /api/work/hello, POST /api/work, GET /api/work/images/{digest}. Hot: only routing and msgspec.
+"""The workers' calls: POST /api/work/hello, POST /api/work, GET /api/work/images/{digest}. Hot: routing, msgspec.
 
 Here the wire's messages become control's values, and back. Nothing is decided.
 """
