@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fallow.control.leases import wants_harness
 from fallow.core.locator import Locator
@@ -21,10 +21,8 @@ class Marked:
 
     lines: int = 0
     size_bytes: int = 0
-
-    def __post_init__(self) -> None:
-        self._digest = hashlib.sha256()
-        self._locator = Locator()
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _locator: Locator = field(default_factory=Locator)
 
     def add(self, line: bytes) -> None:
         """One line, newline included."""
