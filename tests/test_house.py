@@ -169,7 +169,7 @@ def test_a_module_is_short_and_says_what_it_is(path: Path) -> None:
     assert source.count("\n") <= LINES_MAX, "one idea a file: find the second noun"
     assert path.stem not in VAGUE, "find the noun"
     assert not VAGUE & set(path.relative_to(ROOT).parts)
-    bare = not source.strip() or path.name in ("__init__.py", "conftest.py") and PACKAGE not in path.parents
+    bare = not source.strip() or (path.name in ("__init__.py", "conftest.py") and PACKAGE not in path.parents)
     assert bare or ast.get_docstring(ast.parse(source)), "it opens with a docstring"
 
 

@@ -9,8 +9,8 @@ from fallow.core.words import Contract, InputFormat, Reuse
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """None and empty mean: not said. image: a reference as people write it, "oci:DIR" for a layout on the server's disk,
-    or None to run `command` without a container. outbound None: as the contract has it."""
+    """None and empty mean: not said. image: a reference as people write it, "oci:DIR" for a layout on the server's
+    disk, or None to run `command` without a container. outbound None: as the contract has it."""
 
     input_uri: str
     job_id: str | None = None
