@@ -50,7 +50,7 @@ class MiniLM:
         """One or several linear maps as one: (in, out) matrix, and bias."""
         np = self.np
         matrix = np.concatenate([weights[name + ".weight"] for name in names]).T
-        return np.ascontiguousarray(matrix), np.concatenate([weights[name + ".bias"] for name in names])
+        return matrix, np.concatenate([weights[name + ".bias"] for name in names])
 
     def layer(self, weights, at):
         parts = [at + "attention.self." + part for part in ("query", "key", "value")]

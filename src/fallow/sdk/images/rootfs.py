@@ -56,13 +56,14 @@ def build_rootfs(debs: list[Path], python: str, root: Path) -> None:
 def compile_python(folder: Path, interpreter: list[str], stripped: Path, environ: dict[str, str]) -> None:
     """Writes .pyc files for all of `folder`: a read-only container would compile it on each start.
 
-    unchecked-hash: a .pyc with a time in it would differ from build to build.
+    unchecked-hash: a .pyc with a time in it would differ from build to build. -B: nor may Python leave such files of
+    what compileall itself imports.
     interpreter: must be of the image's version, else its Python ignores the files. stripped: the folder that becomes
     "/", whose name must not be in the files. Sources that do not compile (templates, old syntax) are left as they are.
     """
-    options = ["-qq", "-r", "250", "--invalidation-mode", "unchecked-hash", "-s", str(stripped), "-p", "/"]
+    options = ["-qq", "-f", "-r", "250", "--invalidation-mode", "unchecked-hash", "-s", str(stripped), "-p", "/"]
     subprocess.run(
-        [*interpreter, "-S", "-s", "-m", "compileall", *options, str(folder)],
+        [*interpreter, "-B", "-S", "-s", "-m", "compileall", *options, str(folder)],
         capture_output=True,
         check=False,
         # Sets are written in the order of their hashes, which are random otherwise.
@@ -82,7 +83,7 @@ def rootfs_python(root: Path, python: str) -> tuple[list[str], dict[str, str]]:
         command = [str(loader), "--library-path", ":".join(libraries), str(root / f"usr/bin/python{python}")]
         environ = {"PYTHONHOME": str(root / "usr"), "LC_ALL": "C.UTF-8"}
         probe = subprocess.run(
-            [*command, "-S", "-c", "import zlib, ssl"], capture_output=True, check=False, env=environ
+            [*command, "-B", "-S", "-c", "import zlib, ssl"], capture_output=True, check=False, env=environ
         )
         if not probe.returncode:
             return command, environ
