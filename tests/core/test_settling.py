@@ -44,6 +44,12 @@ def test_what_needs_a_look_waits_for_the_verifier(spec: JobSpec, checked: bool) 
     assert of.chunk.state is ChunkState.VERIFYING
 
 
+def test_what_a_late_answer_made_superfluous_is_taken_back_in_the_same_breath() -> None:
+    late = replace(attempt(1, AttemptState.REPORTED), checked=True)
+    of = case(chunk(), late, attempt(2, AttemptState.LEASED, deadline=NOW + 1), attempt(3, AttemptState.QUEUED))
+    assert events(settle(of, SPEC, NOW, active=True)) == ["verify", "agree", "accept", "abort", "drop"]
+
+
 def test_an_expired_lease_is_replaced_in_the_same_breath() -> None:
     of = case(chunk(), attempt(1, AttemptState.LEASED, deadline=NOW))
     assert events(settle(of, SPEC, NOW, active=True)) == ["expire", "QueueAttempts"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Attempt, Case, Chunk, Extent
 from fallow.core.job import RetryPolicy
-from fallow.core.lifecycle import AttemptEvent, ChunkEvent
+from fallow.core.lifecycle import CHUNK_OVER, AttemptEvent, ChunkEvent
 from fallow.core.transition import next_changes
 from fallow.core.words import AttemptId, ChunkId, ChunkState
 from fallow.core.words import AttemptState as A
@@ -61,6 +61,22 @@ def test_a_late_answer_makes_the_extra_attempt_superfluous() -> None:
     """The chunk is verified at once; the queued twin is dropped when the chunk is over."""
     changes = next_changes(case(chunk(), attempt(1, A.REPORTED), attempt(2, A.QUEUED)), RETRY, NOW)
     assert changes == [MoveChunk(JOB, ChunkId(7), ChunkEvent.VERIFY, "the answer is in")]
+
+
+@pytest.mark.parametrize("state", sorted(CHUNK_OVER))
+def test_what_is_still_out_for_a_chunk_that_is_over_is_taken_back(state: ChunkState) -> None:
+    """BOINC: DIDNT_NEED. A late answer made them superfluous."""
+    out = [attempt(1, A.VALID), attempt(2, A.QUEUED), attempt(3, A.LEASED, deadline=NOW + 1), attempt(4, A.LOST)]
+    assert next_changes(case(chunk(state=state), *out), RETRY, NOW) == [
+        MoveAttempt(AttemptId(2), AttemptEvent.DROP, "not needed any more"),
+        MoveAttempt(AttemptId(3), AttemptEvent.ABORT, "not needed any more"),
+    ]
+
+
+def test_what_is_out_while_answers_are_compared_stays_out() -> None:
+    """They may not agree."""
+    out = [attempt(1, A.REPORTED), attempt(2, A.QUEUED), attempt(3, A.LEASED, deadline=NOW + 1)]
+    assert next_changes(case(chunk(state=ChunkState.VERIFYING), *out), RETRY, NOW) == []
 
 
 def test_invalid_answers_do_not_count_towards_the_quorum() -> None:

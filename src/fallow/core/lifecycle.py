@@ -103,7 +103,7 @@ ATTEMPT: Final[dict[tuple[A | None, AttemptEvent], A]] = {
     (A.QUEUED, AttemptEvent.DROP): A.DROPPED,  # not needed any more; BOINC: DIDNT_NEED
     (A.LEASED, AttemptEvent.REPORT): A.REPORTED,
     (A.LEASED, AttemptEvent.FAIL): A.ERRORED,  # BOINC: CLIENT_ERROR
-    (A.LEASED, AttemptEvent.ABORT): A.ABORTED,  # by the worker's owner, or because the job was cancelled
+    (A.LEASED, AttemptEvent.ABORT): A.ABORTED,  # by the worker's owner, or because nobody needs it any more
     (A.LEASED, AttemptEvent.EXPIRE): A.LOST,  # its deadline passed in silence; BOINC: NO_REPLY
     (A.LOST, AttemptEvent.REPORT): A.REPORTED,  # "late in arriving, but keep it anyhow": sched/sched_result.cpp
     (A.REPORTED, AttemptEvent.AGREE): A.VALID,

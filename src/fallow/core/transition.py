@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Attempt, Case, Chunk, ItemFault
 from fallow.core.job import RetryPolicy
-from fallow.core.lifecycle import AttemptEvent, ChunkEvent
+from fallow.core.lifecycle import CHUNK_OVER, AttemptEvent, ChunkEvent
 from fallow.core.slicing import Piece, pieces_after_failure
 from fallow.core.words import AttemptState, ChunkState, FailureClass, Micros
 
@@ -26,6 +26,8 @@ def next_changes(case: Case, retry: RetryPolicy, now: Micros) -> list[Change]:
     late = [a for a in case.attempts if a.state is AttemptState.LEASED and a.deadline is not None and a.deadline <= now]
     if late:
         return [MoveAttempt(a.attempt_id, AttemptEvent.EXPIRE, "its worker was silent past the lease") for a in late]
+    if case.chunk.state in CHUNK_OVER:
+        return _drop([a for a in case.attempts if a.state in _ACTIVE])
     if case.chunk.state is not ChunkState.OPEN:
         return []
     return _next_of_open(case.chunk, case.attempts, retry)
