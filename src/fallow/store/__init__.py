@@ -1,0 +1,1 @@
+"""Rows: SQLite and PostgreSQL behind one port."""

@@ -28,6 +28,8 @@ from fallow.core.words import (
     WorkerId,
 )
 
+ALWAYS = Micros(0)  # before every moment
+
 
 @dataclass(frozen=True, slots=True)
 class PlanCursor:
@@ -138,7 +140,7 @@ class WorkerRow:
     joined_at: Micros
     seen_at: Micros
     failures: int = 0
-    backoff_until: Micros = Micros(0)
+    backoff_until: Micros = ALWAYS
     leaving: bool = False
     attempts_leased: int = 0  # held now
 
@@ -227,8 +229,8 @@ class Tx(Protocol):
     def claim_job(self, what: str, owner: str, now: Micros, until: Micros) -> JobRow | None:
         """One job that needs `what` and nobody else has claimed (or whose claim ran out), claimed for `owner`.
 
-        what: "plan" (planning or running, plan not done, and fewer than `plan_ahead` chunks waiting), "merge" (merging),
-        "sweep" (over, with chunks that are not), "finish" (running, plan done, no chunk waiting).
+        what: "plan" (planning or running, plan not done, and fewer than `plan_ahead` chunks waiting), "merge"
+        (merging), "sweep" (over, with chunks that are not), "finish" (running, plan done, no chunk waiting).
         A claim is renewed by claiming again as the same owner. SKIP LOCKED where the database has it."""
         ...
 
@@ -256,7 +258,9 @@ class Tx(Protocol):
 
     # chunks
     def open_chunks(self, job_key: JobKey, limit: int, now: Micros, by: str) -> int:
-        """Up to `limit` planned chunks, lowest item first: opened, each with answers_wanted queued attempts. How many."""
+        """Up to `limit` planned chunks, lowest item first: opened, each with answers_wanted queued attempts.
+
+        How many. Chunks that another transaction is opening at this moment are left to it."""
         ...
 
     def cases(self, refs: Sequence[ChunkRef]) -> list[Case]:
@@ -268,9 +272,12 @@ class Tx(Protocol):
         ...
 
     def apply(self, changes: Sequence[Change], now: Micros, by: str) -> Touched:
-        """Make these moves, in order. The rows must have been locked by cases() in this transaction, and their states are
-        looked up again, so a move that is not in the tables raises lifecycle.IllegalMove and nothing is written.
-        An attempt moved by REPORT or FAIL takes over its `answer`. Counters follow; each move writes its story."""
+        """Make these moves, in order. Rows that cases() has not locked in this transaction are locked and read now; a
+        move that is not in the tables raises lifecycle.IllegalMove, and the transaction must end with it.
+        An attempt moved by REPORT or FAIL takes over its `answer`. Counters follow; each move writes its story.
+
+        To keep the lock order: cases() before lease(), and move_job() after both. The counters are this transaction's
+        view: on PostgreSQL others may be changing them, so claim_job("finish") looks again when nobody else did."""
         ...
 
     def chunk_rows(self, job_key: JobKey, after: int, limit: int, states: Sequence[ChunkState] = ()) -> list[ChunkRow]:
@@ -331,7 +338,7 @@ class Tx(Protocol):
         ...
 
     def worker(self, worker_id: WorkerId) -> WorkerRow | None: ...
-    def workers(self, seen_after: Micros = Micros(0)) -> list[WorkerRow]: ...
+    def workers(self, seen_after: Micros = ALWAYS) -> list[WorkerRow]: ...
     def worker_seen(self, worker_id: WorkerId, now: Micros, leaving: bool) -> None: ...
     def set_worker_backoff(self, worker_id: WorkerId, failures: int, until: Micros) -> None: ...
 

@@ -1,0 +1,17 @@
+"""All verbs of one transaction together: what port.Tx promises."""
+
+from fallow.store.ledger import Specs
+from fallow.store.session import Session
+from fallow.store.verbs.accounts import AccountVerbs
+from fallow.store.verbs.attempts import AttemptVerbs
+from fallow.store.verbs.story import StoryVerbs
+from fallow.store.verbs.workers import WorkerVerbs
+
+
+class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs):
+    """Used by one thread, gone at the end of its block."""
+
+    def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:
+        super().__init__(session, specs, plan_ahead)
+        self._chunks_now = {}
+        self._attempts_now = {}

@@ -1,0 +1,1 @@
+"""The verbs of a transaction, one noun a file, the same on every database."""
