@@ -20,7 +20,7 @@ class InputObject:
 
 @dataclass(frozen=True, slots=True)
 class InputExtent:
-    """`length` bytes at `offset` of `url` (length 0: the whole body). The first `skip` items belong to somebody else."""
+    """`length` bytes at `offset` of `url` (length 0: the whole body); its first `skip` items are somebody else's."""
 
     format: InputFormat
     url: str = ""

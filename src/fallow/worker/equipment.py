@@ -5,33 +5,79 @@ from dataclasses import dataclass
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Engine as EngineName
 from fallow.protocols.rest import work as wire
-from fallow.worker.door import Door
-from fallow.worker.engines.engine import Engine
+from fallow.worker.door import Door, Unreachable
+from fallow.worker.engines.oci_engine import OciEngine
+from fallow.worker.engines.probe import PROGRAMS, Verdict, probe
 from fallow.worker.engines.process import ProcessEngine
+from fallow.worker.images import Blob, Images, Layout, LayoutUnavailable
 from fallow.worker.options import AgentOptions
-from fallow.worker.slot import ImageSource
 
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    containers: Engine | None
-    process: Engine | None
+    """containers: None when no container engine works or none was asked for. process: None when not allowed."""
+
+    options: AgentOptions
+    containers: OciEngine | None
+    process: ProcessEngine | None
     accelerators: tuple[wire.Accelerator, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The engines that work."""
         return tuple(engine.name for engine in (self.containers, self.process) if engine is not None)
 
-    def images(self, door: Door) -> ImageSource | None:
-        return None
+    def images(self, door: Door) -> Images | None:
+        """Where the container engine's images come from."""
+        if self.containers is None:
+            return None
+        server = self.options.server
+
+        def find(digest: str) -> Layout:
+            try:
+                found = door.image(digest)
+            except (Refusal, Unreachable) as wrong:
+                raise LayoutUnavailable(str(wrong)) from None
+            blobs = tuple(Blob(blob.digest, blob.size_bytes, blob.url) for blob in found.blobs)
+            return Layout(found.digest, found.manifest, found.media_type, blobs)
+
+        return Images(self.options.data_dir / "images", self.containers, server, find)
 
 
 def equip(options: AgentOptions, worker_id: str) -> Equipment:
     """The engines that work here, reaped of what an earlier agent left. Raises Refusal when none does."""
-    process = ProcessEngine(True, options.data_dir / "processes") if options.allow_process else None
-    if options.engine is EngineName.PROCESS and process is None:
-        ProcessEngine(False, options.data_dir)
-    if process is None:
-        raise Refusal(Code.ENGINE_MISSING, "No engine works.", "Install podman.")
-    process.reap()
-    return Equipment(None, process)
+    process = _process(options)
+    verdicts = [] if options.engine is EngineName.PROCESS else _try_containers(options, worker_id)
+    flavour = next((verdict.flavour for verdict in verdicts if verdict.flavour), None)
+    containers = OciEngine(flavour, worker_id) if flavour else None
+    for verdict in verdicts:
+        options.note(" ".join((verdict.message, "" if verdict.flavour else verdict.remedy)).strip())
+    if containers is None and process is None:
+        raise _no_engine(verdicts)
+    for engine in (containers, process):
+        reaped = engine.reap() if engine is not None else 0
+        if reaped and engine is not None:
+            options.note(f"{engine.name}: ended {reaped} that an earlier worker had left running")
+    return Equipment(options, containers, process)
+
+
+def _process(options: AgentOptions) -> ProcessEngine | None:
+    if options.engine is EngineName.PROCESS or options.allow_process:
+        return ProcessEngine(options.allow_process, options.data_dir / "processes")
+    return None
+
+
+def _try_containers(options: AgentOptions, worker_id: str) -> list[Verdict]:
+    """Until one works."""
+    verdicts: list[Verdict] = []
+    for program in [str(options.engine)] if options.engine else PROGRAMS:
+        verdicts.append(probe(program, worker_id))
+        if verdicts[-1].flavour:
+            return verdicts[-1:]
+    return verdicts
+
+
+def _no_engine(verdicts: list[Verdict]) -> Refusal:
+    # Of several engines that do not work, the one that is installed is the one to mend.
+    said = next((v for v in verdicts if "not installed" not in v.message), verdicts[0])
+    return Refusal(Code.ENGINE_MISSING, said.message, said.remedy)

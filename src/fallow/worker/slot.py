@@ -28,7 +28,7 @@ CONTRACTS: dict[Contract, Callable[[], ContractRunner]] = {
 
 
 class ImageSource(Protocol):
-    def ensure(self, need: ImageNeed, engine: Engine, control: Control) -> str | Fault:
+    def ensure(self, need: ImageNeed, control: Control) -> str | Fault:
         """The id by which the engine runs the image, once it is there."""
         ...
 
@@ -143,7 +143,7 @@ class Slot:
         if runner is None:
             return workers("contract_unknown", f"The worker does not know the contract {assignment.contract}."), None
         if assignment.image is not None and self._outfit.images is not None:
-            image = self._outfit.images.ensure(assignment.image, engine, control)
+            image = self._outfit.images.ensure(assignment.image, control)
             if isinstance(image, Fault):
                 return image, None
             assignment = replace(assignment, image=replace(assignment.image, image_id=image))

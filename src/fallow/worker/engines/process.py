@@ -4,6 +4,7 @@ A watcher thread enforces the memory and process limits on the whole session, be
 or per user (processes), and cannot say which limit was hit.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -165,16 +166,15 @@ def _measure(session: int) -> tuple[int, int, float]:
 
 
 def _kill_session(session: int) -> None:
-    """KILL until nobody is left: a fork bomb grows while it is shot at."""
+    """KILL until nobody is left. A whole group is killed at once, which a fork cannot outrun; single processes could."""
+    groups = {session}
     for _ in range(100):
-        alive = [pid for pid, fields in _members(session) if fields[0] != "Z"]
-        if not alive:
+        for group in groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        groups = {int(fields[2]) for _, fields in _members(session) if fields[0] != "Z"}
+        if not groups:
             return
-        for pid in alive:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
 
 
 def _birth(pid: int) -> str:
