@@ -92,8 +92,8 @@ def test_an_extent_never_reaches_past_the_object(store: ArtifactStore, served: S
 
 def test_a_whole_upload(store: ArtifactStore, served: Served):
     received = served.receive(put(), [b"one", b"two"])
-    assert received.stored is not None
-    assert received.stored.sha256 == hashlib.sha256(b"onetwo").hexdigest()
+    assert received.complete
+    assert received.sha256 == hashlib.sha256(b"onetwo").hexdigest()
     assert store.read("up", 0, 9) == b"onetwo"
     assert served.upload_size(put()).size_bytes == 6
 
@@ -119,7 +119,7 @@ def test_an_upload_in_pieces(store: ArtifactStore, served: Served):
     assert served.upload_size(put()) == Received(3)
     assert store.head("up") is None
     received = served.receive(put(), [b"def"], "bytes 3-5/6", expected_sha256=hashlib.sha256(b"abcdef").hexdigest())
-    assert received.stored is not None
+    assert received.complete
     assert store.read("up", 0, 9) == b"abcdef"
     assert list(served._uploads.iterdir()) == []
 
@@ -133,15 +133,15 @@ def test_a_broken_connection_keeps_what_arrived(store: ArtifactStore, served: Se
         served.receive(put(), breaks_off(), "bytes 0-9/10")
     refused = refusal(lambda: served.receive(put(), [b"x"], "bytes 6-9/10"))
     assert (refused.code, refused.details) == (Code.OFFSET_CONFLICT, {"offset": 4})
-    assert served.receive(put(), [b"efghij"], "bytes 4-9/10").stored is not None
+    assert served.receive(put(), [b"efghij"], "bytes 4-9/10").complete
     assert store.read("up", 0, 20) == b"abcdefghij"
 
 
 def test_a_repeated_last_piece_is_answered_as_done(store: ArtifactStore, served: Served):
     served.receive(put(), [b"abc"], "bytes 0-2/6")
     served.receive(put(), [b"def"], "bytes 3-5/6")
-    assert served.receive(put(), [b"def"], "bytes 3-5/6").stored is not None
-    assert served.receive(put(), [], "bytes */6").stored is not None
+    assert served.receive(put(), [b"def"], "bytes 3-5/6").complete
+    assert served.receive(put(), [], "bytes */6").complete
     assert store.read("up", 0, 9) == b"abcdef"
 
 
@@ -154,7 +154,7 @@ def test_a_piece_at_0_starts_over(store: ArtifactStore, served: Served):
 
 def test_a_total_may_come_last(store: ArtifactStore, served: Served):
     served.receive(put(), [b"abc"], "bytes 0-2/*")
-    assert served.receive(put(), [], "bytes */3").stored is not None
+    assert served.receive(put(), [], "bytes */3").complete
     assert store.read("up", 0, 9) == b"abc"
 
 
@@ -183,7 +183,7 @@ def test_two_requests_cannot_send_one_upload(served: Served):
         assert refusal(lambda: served.receive(put(), [b"xyz"], "bytes 0-2/6")).code is Code.OFFSET_CONFLICT
         yield b"def"
 
-    assert served.receive(put(), meanwhile(), "bytes 0-5/6").stored is not None
+    assert served.receive(put(), meanwhile(), "bytes 0-5/6").complete
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -192,8 +192,8 @@ def test_any_cuts_give_the_same_object(store: ArtifactStore, served: Served, dat
     at = [0, *sorted({each for each in cuts if each < len(data)}), len(data)]
     for start, end in itertools.pairwise(at):
         received = served.receive(put(), [data[start:end]], f"bytes {start}-{end - 1}/{len(data)}")
-    assert received.stored is not None
-    assert received.stored.sha256 == hashlib.sha256(data).hexdigest()
+    assert received.complete
+    assert received.sha256 == hashlib.sha256(data).hexdigest()
     assert store.read("up", 0, 100) == data
 
 

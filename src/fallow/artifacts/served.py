@@ -18,7 +18,7 @@ from typing import NoReturn
 from fallow.artifacts.file_writer import reason, storage_full
 from fallow.artifacts.filesystem import sweep
 from fallow.artifacts.locations import Source
-from fallow.artifacts.port import ArtifactStore, Stored, digest_mismatch, not_found
+from fallow.artifacts.port import ArtifactStore, digest_mismatch, not_found
 from fallow.artifacts.ranges import Part, Span, part_of, span_of
 from fallow.artifacts.signing import Grant
 from fallow.core.refusals import Code, Refusal
@@ -35,10 +35,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How far an upload is. stored: once it is whole; size_bytes: of what is there."""
+    """How far an upload is. size_bytes: of what is there. sha256: of a whole object that came just now, else ""."""
 
     size_bytes: int
-    stored: Stored | None = None
+    complete: bool = False
+    sha256: str = ""
 
 
 class Served:
@@ -112,7 +113,7 @@ class Served:
         if path.exists():
             return Received(path.stat().st_size)
         head = self._store.head(key)
-        return Received(head.size_bytes, Stored(key, "", head.size_bytes, head.etag)) if head else Received(0)
+        return Received(head.size_bytes, complete=True) if head else Received(0)
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove unfinished uploads that nobody went on with for so long; how many."""
@@ -144,7 +145,7 @@ class Served:
                 digest.update(chunk)
             if expected not in (None, digest.hexdigest()):
                 raise digest_mismatch(expected or "", digest.hexdigest())
-        return Received(writer.size_bytes, writer.stored)
+        return Received(writer.size_bytes, True, writer.stored.sha256)
 
     def _done(self, key: str, part: Part) -> Received | None:
         """The object, when this piece can only be the repetition of one that completed it."""
@@ -153,7 +154,7 @@ class Served:
         head = self._store.head(key)
         if head is None or head.size_bytes != part.total:
             return None
-        return Received(head.size_bytes, Stored(key, "", head.size_bytes, head.etag))
+        return Received(head.size_bytes, complete=True)
 
     def _complete(self, key: str, file: FileIO, expected: str | None) -> Received:
         path = self._part_path(key)
@@ -164,7 +165,7 @@ class Served:
                 path.unlink()
                 raise digest_mismatch(expected, actual)
         stored = self._store.put_file(key, path)
-        return Received(stored.size_bytes, stored)
+        return Received(stored.size_bytes, True, stored.sha256)
 
     @contextlib.contextmanager
     def _part_of(self, key: str) -> Iterator[FileIO]:
