@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fallow.core.lifecycle import IllegalMove
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.refusals import INTERNAL, error_body, headers_of, refusal_body, status_of
 from fallow.web.streams import SenderGone
@@ -38,7 +37,6 @@ def handlers() -> dict[int | type[Exception], Handler]:
     """By kind of exception, for an application's exception_handlers."""
     return {
         Refusal: _on_refusal,
-        IllegalMove: _on_illegal_move,
         RequestValidationError: _on_invalid,
         HTTPException: _on_http,
         SenderGone: _on_sender_gone,
@@ -49,11 +47,6 @@ async def _on_refusal(_request: Request, wrong: Exception) -> Response:
     if not isinstance(wrong, Refusal):
         raise wrong
     return refused(wrong)
-
-
-async def _on_illegal_move(_request: Request, wrong: Exception) -> Response:
-    """The caller and the job's own end met; the caller was the later one."""
-    return refused(Refusal(Code.STATE_CONFLICT, f"{str(wrong)[:200]}.", "Look at the job's state, and ask again."))
 
 
 async def _on_sender_gone(_request: Request, _wrong: Exception) -> Response:

@@ -120,3 +120,16 @@ def test_a_refusal_names_the_field(fields, named):
 
 def test_two_engines_are_one_too_many():
     assert refused(engine="podman", requirements={"engine": "docker"}).code is Code.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    "uri", ["fallow:jobs/other/attempts/1/artifact", "FALLOW:blobs/x", "fallow:blobs/../jobs", "fallow:"]
+)
+def test_nobody_reads_or_writes_other_peoples_objects_in_our_store(uri):
+    assert refused(input_uri=uri).code is Code.INPUT_NOT_ALLOWED
+    assert refused(output_uri=uri).code is Code.OUTPUT_NOT_ALLOWED
+
+
+def test_an_uploaded_input_may_be_named():
+    uri = "fallow:blobs/" + "0" * 64
+    assert submission_of(JobRequest(input_uri=uri)).input_uri == uri

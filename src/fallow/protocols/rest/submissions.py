@@ -1,6 +1,7 @@
 """POST /api/jobs, inwards: a JobRequest becomes a core Submission."""
 
 import math
+import re
 from collections.abc import Iterable
 
 from fallow.core.job import (
@@ -21,6 +22,7 @@ from fallow.protocols.rest.jobs import JobRequest
 
 QUORUM_MAX = 100
 _WHOLE_MAX = 2**53  # beyond it JSON readers disagree about what a number is
+_UPLOAD = re.compile(r"fallow:blobs/[0-9a-f]{64}\Z")
 _YEARS_100 = 100 * 366 * 86400
 _VERIFY_FORMS = "hash, quorum:N, quorum:N:exact, quorum:N:json, quorum:N:numeric or quorum:N:numeric:RTOL:ATOL"
 
@@ -29,6 +31,7 @@ def submission_of(request: JobRequest) -> Submission:
     """What the request asks for. Raises Refusal BAD_REQUEST; what needs more than the words is intake's to check."""
     _check_numbers(request)
     _check_words(request)
+    _check_own_store(request)
     return Submission(
         input_uri=request.input_uri,
         job_id=request.job_id,
@@ -105,6 +108,22 @@ def _verify_refused(text: str) -> Refusal:
     return Refusal(
         Code.BAD_REQUEST, f"verify: {text[:60]!r} is not a way to verify.", f"Use {_VERIFY_FORMS}.", {"field": "verify"}
     )
+
+
+def _check_own_store(request: JobRequest) -> None:
+    """Of fallow's own store a submitter may name uploads, known by their content's digest, and nothing else."""
+    if request.input_uri.lower().startswith("fallow:") and not _UPLOAD.match(request.input_uri):
+        raise Refusal(
+            Code.INPUT_NOT_ALLOWED,
+            f"{request.input_uri[:100]!r} is not an uploaded input.",
+            "Use the uri that PUT /api/inputs/NAME gave.",
+        )
+    if (request.output_uri or "").lower().startswith("fallow:"):
+        raise Refusal(
+            Code.OUTPUT_NOT_ALLOWED,
+            "Outputs in fallow's own store have no name of their own.",
+            "Leave output_uri out, and read them from the job.",
+        )
 
 
 def _requirements(request: JobRequest) -> Requirements:

@@ -1,0 +1,97 @@
+"""A server as a process: the door in this thread, the roles in others."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from fallow.core.refusals import Code, Refusal
+from fallow.settings import Settings
+from fallow.wiring.logs import configure_logs
+from fallow.wiring.system import build, reachable
+
+OnReady = Callable[[str, str | None], None]  # (URL, the first admin key, at the first start only)
+_GRACE_SECONDS: Final = 10
+_KEEP_ALIVE_SECONDS: Final = 75  # longer than workers rest between calls
+_log = structlog.get_logger("fallow.server")
+
+
+def serve(settings: Settings, on_ready: OnReady) -> None:
+    """Serves until SIGTERM or SIGINT; then what is being answered is finished first.
+
+    Raises Refusal SETTING_INVALID when it cannot listen, STORAGE_UNREACHABLE when rows or bytes cannot be reached.
+    """
+    configure_logs()
+    with bound(settings.listen) as door:
+        settings = reachable(settings, door.getsockname()[1])
+        system = build(settings)
+        try:
+            key = system.keys.first()
+            system.roles.start()
+            _log.info("server.started", url=settings.base_url, dialect=system.store.dialect, roles=settings.roles)
+            if has_door(settings):
+                Listener(system.app, lambda: on_ready(settings.base_url, key)).run(sockets=[door])
+            else:
+                door.close()
+                on_ready(settings.base_url, key)
+                _wait_for_end()
+        finally:
+            system.close()
+            _log.info("server.stopped")
+
+
+def has_door(settings: Settings) -> bool:
+    return bool({"all", "door"} & {each.strip() for each in settings.roles.split(",")})
+
+
+class Listener(uvicorn.Server):
+    """uvicorn that says when it listens."""
+
+    def __init__(self, app: ASGIApp, listening: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+
+def bound(listen: str) -> socket.socket:
+    """A listening socket. Port 0: any. Raises Refusal SETTING_INVALID."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        found = socket.create_server((host, int(port)), family=family, backlog=2048)
+    except (OSError, ValueError) as wrong:
+        raise Refusal(
+            Code.SETTING_INVALID,
+            f"The server cannot listen on {listen}: {getattr(wrong, 'strerror', None) or wrong}.",
+            "Choose another address with --listen HOST:PORT.",
+        ) from None
+    found.set_inheritable(False)
+    return found
+
+
+def _wait_for_end() -> None:
+    over = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: over.set())
+    over.wait()
