@@ -42,7 +42,8 @@ INSERT_CHUNK = (
     "fault_code",
     "fault_message",
 )
-INSERT_ATTEMPT = (
+INSERT_QUEUED = ("attempt_id", "job_key", "chunk_id", "state", "queued_at")
+INSERT_SALVAGED = (
     "attempt_id",
     "job_key",
     "chunk_id",
@@ -92,13 +93,16 @@ class AttemptNow:
     over_at: Micros | None = None
 
 
+Ref = tuple[JobKey, ChunkId]  # a plain tuple: hashed ten times a chunk, where ChunkRef costs five times as much
+
+
 class Rows(Protocol):
     """What apply needs of the transaction."""
 
     session: Session
     ledger: Ledger
 
-    def chunk_now(self, ref: ChunkRef) -> ChunkNow:
+    def chunk_now(self, ref: Ref) -> ChunkNow:
         """The locked row. Raises IllegalMove when there is none."""
         ...
 
@@ -139,10 +143,11 @@ class _Work:
         self._ledger = rows.ledger
         self._now = now
         self._by = by
-        self._chunks: dict[ChunkRef, ChunkNow] = {}
+        self._chunks: dict[Ref, ChunkNow] = {}
         self._attempts: dict[AttemptId, AttemptNow] = {}
         self._born_chunks: list[Row] = []
-        self._born_attempts: list[Row] = []
+        self._queued: list[Row] = []
+        self._salvaged: list[Row] = []
         self._numbers = iter(rows.attempt_numbers(sum(map(_births, changes))))
         self._chunk_numbers = _chunk_numbers(rows, changes)
         self.new_chunks: list[ChunkRef] = []
@@ -164,7 +169,7 @@ class _Work:
         )
 
     def move_chunk(self, change: MoveChunk) -> None:
-        ref = ChunkRef(change.job_key, change.chunk_id)
+        ref = (change.job_key, change.chunk_id)
         found = self._rows.chunk_now(ref)
         if change.event is ChunkEvent.RERUN:
             raise IllegalMove("a chunk runs again through reopen_chunks() only, which also dates its attempts")
@@ -194,7 +199,7 @@ class _Work:
         deltas[ITEMS_ERROR] += source.item_errors
 
     def queue_attempts(self, change: QueueAttempts) -> None:
-        found = self._rows.chunk_now(ChunkRef(change.job_key, change.chunk_id))
+        found = self._rows.chunk_now((change.job_key, change.chunk_id))
         if found.state in CHUNK_OVER:
             raise IllegalMove(f"a chunk that is {found.state} cannot have another attempt")
         self._queue(change.job_key, change.chunk_id, change.count)
@@ -209,7 +214,7 @@ class _Work:
             (
                 change.job_key,
                 chunk_id,
-                opened,
+                opened.value,
                 0,
                 change.item_start,
                 change.item_count,
@@ -238,12 +243,12 @@ class _Work:
         state = attempt_after(None, AttemptEvent.SALVAGE)
         source = failed.answer or failed.attempt
         envelope = failed.answer.envelope if failed.answer else self._envelope(failed.attempt.attempt_id)
-        self._born_attempts.append(
+        self._salvaged.append(
             (
                 attempt_id,
                 change.job_key,
                 chunk_id,
-                state,
+                state.value,
                 failed.attempt.worker_id,
                 self._now,
                 self._now,
@@ -266,7 +271,7 @@ class _Work:
         state = attempt_after(None, AttemptEvent.QUEUE)
         for _ in range(count):
             attempt_id = AttemptId(next(self._numbers))
-            self._born_attempts.append(queued_attempt(attempt_id, job_key, chunk_id, state, self._now))
+            self._queued.append((attempt_id, job_key, chunk_id, state.value, self._now))
             self._tell_attempt(job_key, chunk_id, attempt_id, None, state, AttemptEvent.QUEUE, "")
 
     def _tell_attempt(
@@ -310,8 +315,10 @@ class _Work:
         many = self._rows.session.many
         if self._born_chunks:
             many("insert_chunks", INSERT_CHUNK, self._born_chunks)
-        if self._born_attempts:
-            many("insert_attempts", INSERT_ATTEMPT, self._born_attempts)
+        if self._queued:
+            many("insert_queued", INSERT_QUEUED, self._queued)
+        if self._salvaged:
+            many("insert_salvaged", INSERT_SALVAGED, self._salvaged)
         self._write_attempts()
         if self._chunks:
             many("update_chunks", UPDATE_CHUNK, [_chunk_values(each) for each in self._chunks.values()])
@@ -328,11 +335,6 @@ class _Work:
             self._rows.session.many("report_attempts", REPORT_ATTEMPT, reported)
         if moved:
             self._rows.session.many("move_attempts", MOVE_ATTEMPT, moved)
-
-
-def queued_attempt(attempt_id: AttemptId, job_key: JobKey, chunk_id: ChunkId, state: AttemptState, now: Micros) -> Row:
-    """In the order of INSERT_ATTEMPT."""
-    return (attempt_id, job_key, chunk_id, state, None, now, None, None, 0, 0, None, None, None, None, "", None)
 
 
 def _births(change: Change) -> int:
@@ -352,7 +354,7 @@ def _chunk_numbers(rows: Rows, changes: Sequence[Change]) -> dict[JobKey, Iterat
 def _chunk_values(now: ChunkNow) -> Row:
     fault = now.fault
     return (
-        now.state,
+        now.state.value,
         now.answers_wanted,
         now.canonical_id,
         fault.code if fault else None,
@@ -363,7 +365,7 @@ def _chunk_values(now: ChunkNow) -> Row:
 
 
 def _move_values(now: AttemptNow) -> Row:
-    return now.state, now.over_at, int(_is_late(now)), int(now.checked), now.attempt.attempt_id
+    return now.state.value, now.over_at, int(_is_late(now)), int(now.checked), now.attempt.attempt_id
 
 
 def _is_late(now: AttemptNow) -> bool:

@@ -6,6 +6,7 @@ ascending order of job keys, so that two transactions never wait for each other.
 
 from collections import OrderedDict
 from dataclasses import fields
+from functools import cache
 from threading import Lock
 from typing import Final
 
@@ -55,6 +56,12 @@ ITEMS_FAILED: Final = _PLACE["items_failed"]
 assert len(fields(Counters)) == len(COUNTER_NAMES)
 
 
+@cache
+def _plain(word: str) -> str:
+    """The word of an enumeration as a plain string; there are some thirty."""
+    return str.__str__(word)
+
+
 class Specs:
     """Job specs by job key, decoded once: they never change. Safe to use from many threads."""
 
@@ -98,7 +105,9 @@ class Ledger:
         by: str,
     ) -> None:
         """One move."""
-        self._story.append((at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by))
+        # SQLite looks for an adapter for each value that is not exactly a str, which costs more than writing it.
+        before, after, what = _plain(from_state), _plain(to_state), _plain(event)
+        self._story.append((at, job_key, chunk_id, attempt_id, before, after, what, cause, by))
 
     def deltas(self, job_key: JobKey) -> list[int]:
         """What this transaction changed of the job's counters, by place; to be added to."""

@@ -8,6 +8,7 @@ was lost is replaced; the call that lost it is refused, and the next one works.
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
@@ -29,8 +30,13 @@ CONNECTIONS_MAX = 12
 CONNECT_SECONDS = 10.0
 MIGRATION_LOCK = 3  # beside 1 (chunk numbers) and 2 (story numbers) in queries/postgresql
 
-# Every statement has an index to go by; a plan made while a table was empty must not walk the table for ever after.
-_OPTIONS = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan -c timezone=UTC"
+# Every statement takes few rows by an index, so plans are made once and are nested loops over indexes. Which index is
+# best cannot be seen while a table is empty, so plans are thrown away now and then; making them costs milliseconds.
+_OPTIONS = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
+    "-c plan_cache_mode=force_generic_plan -c timezone=UTC"
+)
+TRANSACTIONS_PER_PLAN = 250
 
 _SQL: dict[str, tuple[bytes, tuple[str, ...]]] = {}
 
@@ -95,7 +101,7 @@ class PostgresTransaction(Transaction):
         self.session.one("reading_story", {})
 
     def _lease_rows(self, params: dict[str, object]) -> list[Row]:
-        return self.session.all("lease", params)
+        return sorted(self.session.all("lease", params))
 
     def extend(self, worker_id: WorkerId, attempt_ids: Sequence[AttemptId], deadline: Micros) -> list[AttemptId]:
         self._forget_locked()
@@ -112,6 +118,7 @@ class PostgresStore:
     def __init__(self, url: str, plan_ahead: int = 20_000) -> None:
         self._plan_ahead = plan_ahead
         self._specs = Specs()
+        self._used: WeakKeyDictionary[psycopg.Connection[Row], int] = WeakKeyDictionary()  # transactions
         own = conninfo_to_dict(url).get("options") or ""
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
@@ -131,6 +138,7 @@ class PostgresStore:
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         with self._connection() as connection:
+            self._plan_anew(connection)
             tx = PostgresTransaction(PostgresSession(connection, writing=True), self._specs, self._plan_ahead)
             yield tx
             tx.finish()
@@ -148,6 +156,11 @@ class PostgresStore:
         """A connection whose transaction is rolled back unless it was committed."""
         with self._refusing(), self._pool.connection() as connection:
             yield connection
+
+    def _plan_anew(self, connection: psycopg.Connection[Row]) -> None:
+        used = self._used[connection] = self._used.get(connection, 0) + 1
+        if used % TRANSACTIONS_PER_PLAN == 0:
+            connection.execute("DISCARD PLANS")
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

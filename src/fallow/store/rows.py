@@ -130,7 +130,7 @@ def attempt_row_of(row: Row) -> AttemptRow:
 def answer_values(answer: Answer) -> Row:
     """In the order of ANSWER_COLUMNS."""
     return (
-        answer.failure_class,
+        answer.failure_class and answer.failure_class.value,
         storable(answer.code),
         storable(answer.message),
         answer.items_done,

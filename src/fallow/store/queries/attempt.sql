@@ -36,8 +36,13 @@ SELECT a.attempt_id, a.artifact_key
 -- An attempt's signed receipt.
 SELECT envelope FROM attempt WHERE attempt_id = :attempt_id;
 
--- insert_attempts
--- New attempts.
+-- insert_queued
+-- New attempts, waiting for a worker.
+INSERT INTO attempt (attempt_id, job_key, chunk_id, state, queued_at)
+VALUES (:attempt_id, :job_key, :chunk_id, :state, :queued_at);
+
+-- insert_salvaged
+-- New attempts that are the finished heads of failed ones.
 INSERT INTO attempt (attempt_id, job_key, chunk_id, state, worker_id, queued_at, leased_at, over_at, items_done,
                      item_errors, artifact_key, artifact_sha256, artifact_size_bytes, artifact_offset, items_root,
                      envelope)

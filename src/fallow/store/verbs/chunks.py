@@ -13,12 +13,12 @@ from fallow.core.lifecycle import (
 )
 from fallow.core.words import AttemptId, AttemptState, ChunkId, ChunkState, JobKey, Micros
 from fallow.store.apply import (
-    INSERT_ATTEMPT,
+    INSERT_QUEUED,
     MOVE_ATTEMPT,
     AttemptNow,
     ChunkNow,
+    Ref,
     apply,
-    queued_attempt,
 )
 from fallow.store.ledger import ITEMS_FAILED, OF_ATTEMPT, OF_CHUNK
 from fallow.store.port import ChunkRef, ChunkRow, ResultRow, Touched
@@ -33,7 +33,7 @@ REOPEN_CHUNK = ("state", "answers_wanted", "attempts_after", "job_key", "chunk_i
 class ChunkVerbs(JobVerbs):
     """Remembers what it has locked: nobody else can change such a row before this transaction ends."""
 
-    _chunks_now: dict[ChunkRef, ChunkNow]
+    _chunks_now: dict[Ref, ChunkNow]
     _attempts_now: dict[AttemptId, AttemptNow]
 
     def open_chunks(self, job_key: JobKey, limit: int, now: Micros, by: str) -> int:
@@ -51,9 +51,9 @@ class ChunkVerbs(JobVerbs):
             tell(now, job_key, chunk_id, None, ChunkState.PLANNED, opened, ChunkEvent.OPEN, "", by)
             for _ in range(wanted):
                 attempt_id = AttemptId(next(numbers))
-                born.append(queued_attempt(attempt_id, job_key, chunk_id, queued, now))
+                born.append((attempt_id, job_key, chunk_id, queued.value, now))
                 tell(now, job_key, chunk_id, attempt_id, "", queued, AttemptEvent.QUEUE, "", by)
-        self.session.many("insert_attempts", INSERT_ATTEMPT, born)
+        self.session.many("insert_queued", INSERT_QUEUED, born)
         deltas = self.ledger.deltas(job_key)
         deltas[OF_CHUNK[ChunkState.PLANNED]] -= len(rows)
         deltas[OF_CHUNK[opened]] += len(rows)
@@ -78,15 +78,15 @@ class ChunkVerbs(JobVerbs):
         return self.cases([ChunkRef(*row) for row in dict.fromkeys(rows)])
 
     def _remember(self, chunks: Sequence[Row], attempts: Sequence[Row]) -> list[Case]:
-        cases: dict[ChunkRef, Case] = {}
+        cases: dict[Ref, Case] = {}
         for row in chunks:
             chunk = chunk_of(row)
-            ref = ChunkRef(chunk.job_key, chunk.chunk_id)
+            ref = (chunk.job_key, chunk.chunk_id)
             cases[ref] = Case(chunk)
             self._chunks_now[ref] = _chunk_now(chunk)
         for row in attempts:
             attempt = attempt_of(row)
-            ref = ChunkRef(attempt.job_key, attempt.chunk_id)
+            ref = (attempt.job_key, attempt.chunk_id)
             of = self._chunks_now[ref]
             attempt_now = AttemptNow(attempt, of, attempt.state, attempt.checked)
             of.attempts.append(attempt_now)
@@ -107,31 +107,31 @@ class ChunkVerbs(JobVerbs):
         return touched
 
     def lock_for(self, changes: Sequence[Change]) -> None:
-        refs: dict[ChunkRef, None] = {}
+        refs: dict[Ref, None] = {}
         ids: dict[AttemptId, None] = {}
         for change in changes:
             if isinstance(change, MoveAttempt):
                 if change.attempt_id not in self._attempts_now:
                     ids[change.attempt_id] = None
             elif isinstance(change, MoveChunk):
-                ref = ChunkRef(change.job_key, change.chunk_id)
+                ref = (change.job_key, change.chunk_id)
                 if ref not in self._chunks_now:
                     refs[ref] = None
             else:
                 chunk_id = change.parent_id if isinstance(change, CutChunk) else change.chunk_id
-                ref = ChunkRef(change.job_key, chunk_id)
+                ref = (change.job_key, chunk_id)
                 if ref not in self._chunks_now:
                     refs[ref] = None
         if ids:
             rows = self.session.all("refs_of_attempts", {"ids": list(ids)})
-            refs.update((ChunkRef(*row), None) for row in rows)
+            refs.update(((row[0], row[1]), None) for row in rows)
         if refs:
-            self.cases(sorted(refs, key=lambda ref: (ref.job_key, ref.chunk_id)))
+            self.cases([ChunkRef(*ref) for ref in sorted(refs)])
 
-    def chunk_now(self, ref: ChunkRef) -> ChunkNow:
+    def chunk_now(self, ref: Ref) -> ChunkNow:
         found = self._chunks_now.get(ref)
         if found is None:
-            raise IllegalMove(f"there is no chunk {ref.chunk_id} in job {ref.job_key}")
+            raise IllegalMove(f"there is no chunk {ref[1]} in job {ref[0]}")
         return found
 
     def attempt_now(self, attempt_id: AttemptId) -> AttemptNow:
@@ -208,9 +208,9 @@ class ChunkVerbs(JobVerbs):
             if chunk.state is ChunkState.FAILED:
                 deltas[ITEMS_FAILED] -= chunk.item_count
             latest = max((a.attempt_id for a in case.attempts), default=chunk.attempts_after)
-            rows.append((after, wanted, latest, job_key, chunk.chunk_id))
+            rows.append((after.value, wanted, latest, job_key, chunk.chunk_id))
             old_answers.extend(
-                (a.state, None, 0, int(a.checked), a.attempt_id)
+                (a.state.value, None, 0, int(a.checked), a.attempt_id)
                 for a in case.attempts
                 if a.state is AttemptState.REPORTED
             )

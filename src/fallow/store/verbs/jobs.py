@@ -150,7 +150,7 @@ class JobVerbs(Verbs):
         return (
             job_key,
             chunk_id,
-            state,
+            state.value,
             0,
             planned.item_start,
             planned.item_count,

@@ -90,6 +90,7 @@ UPDATE chunk AS c SET verify_owner = r.owner, verify_until = r.until
 -- Queued attempts that this worker may have, oldest first, are leased: never two of a chunk, never one of a chunk
 -- that it
 -- holds or has answered, and one of a chunk that it failed or lost only when nobody else took it for a while.
+-- OFFSET 0 keeps the planner from making a join of the inner query, which on a table that was empty walks all attempts.
 WITH a AS MATERIALIZED (
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
        c.extent_sha256
@@ -97,17 +98,16 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
  WHERE a.job_key = :job_key AND a.state = 'queued' AND NOT EXISTS (
        SELECT 1 FROM attempt AS twin
         WHERE twin.job_key = a.job_key AND twin.chunk_id = a.chunk_id AND twin.attempt_id <> a.attempt_id
-          AND twin.attempt_id > c.attempts_after
+          AND twin.attempt_id + 0 > c.attempts_after
           AND ((twin.state = 'queued' AND twin.attempt_id < a.attempt_id)
                OR (twin.worker_id = :worker_id AND (twin.state IN ('leased', 'reported', 'valid', 'invalid')
-                   OR (twin.state IN ('errored', 'lost', 'aborted') AND a.queued_at > :same_after)))))
- ORDER BY a.attempt_id LIMIT :limit FOR NO KEY UPDATE OF a SKIP LOCKED),
-moved AS (
+                   OR (twin.state IN ('errored', 'lost', 'aborted') AND a.queued_at > :same_after)))
+       OFFSET 0)
+ ORDER BY a.attempt_id LIMIT :limit FOR NO KEY UPDATE OF a SKIP LOCKED)
 UPDATE attempt AS t SET state = 'leased', worker_id = :worker_id, leased_at = :now, deadline = :deadline
-  FROM a WHERE t.attempt_id = a.attempt_id RETURNING t.attempt_id)
-SELECT a.attempt_id, a.chunk_id, a.item_start, a.item_count, a.extent_start, a.extent_length, a.extent_skip,
-       a.extent_sha256
-  FROM a WHERE a.attempt_id IN (SELECT attempt_id FROM moved) ORDER BY a.attempt_id;
+  FROM a WHERE t.attempt_id = a.attempt_id
+RETURNING a.attempt_id, a.chunk_id, a.item_start, a.item_count, a.extent_start, a.extent_length, a.extent_skip,
+       a.extent_sha256;
 
 -- claimable_job
 -- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait.
@@ -162,8 +162,15 @@ UPDATE chunk AS c SET state = r.state, version = c.version + 1, answers_wanted =
        chunk_id bigint)
  WHERE c.job_key = r.job_key AND c.chunk_id = r.chunk_id;
 
--- insert_attempts
--- New attempts. Differs because a set is one statement here.
+-- insert_queued
+-- New attempts, waiting for a worker. Differs because a set is one statement here.
+INSERT INTO attempt (attempt_id, job_key, chunk_id, state, queued_at)
+SELECT r.attempt_id, r.job_key, r.chunk_id, r.state, r.queued_at
+  FROM json_to_recordset(:rows::json) AS r(attempt_id bigint, job_key bigint, chunk_id bigint, state text,
+       queued_at bigint);
+
+-- insert_salvaged
+-- New attempts that are the finished heads of failed ones. Differs because a set is one statement here.
 INSERT INTO attempt (attempt_id, job_key, chunk_id, state, worker_id, queued_at, leased_at, over_at, items_done,
                      item_errors, artifact_key, artifact_sha256, artifact_size_bytes, artifact_offset, items_root,
                      envelope)

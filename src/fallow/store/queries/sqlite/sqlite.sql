@@ -108,5 +108,6 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
 SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.extent_start, c.extent_length,
        c.extent_skip, c.extent_sha256, c.answers_wanted, c.prior_errors, c.attempts_after, c.parent_id,
        c.canonical_id, c.fault_code, c.fault_message
-  FROM chunk AS c WHERE c.job_key = :job_key AND c.chunk_id > :after AND c.state IN (SELECT value FROM json_each(:states))
+  FROM chunk AS c WHERE c.job_key = :job_key AND c.chunk_id > :after AND c.state IN
+       (SELECT value FROM json_each(:states))
  ORDER BY c.chunk_id LIMIT :limit;
