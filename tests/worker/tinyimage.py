@@ -31,6 +31,7 @@ APPLETS = (
     "touch",
     "kill",
     "sha256sum",
+    "cut",
 )
 
 

@@ -124,6 +124,7 @@ class Intake:
 
     def _checked_input(self, submission: Submission) -> Input:
         uri = submission.input_uri
+        _check_own(uri)
         kind = submission.input_format or _guessed_format(uri)
         source = self._places.open_source(uri)
         if kind is InputFormat.OBJECTS:
@@ -162,6 +163,12 @@ class Intake:
     def _checked_output(self, submission: Submission) -> str | None:
         if not submission.output_uri:
             return None
+        if submission.output_uri.startswith(OWN):
+            raise Refusal(
+                Code.OUTPUT_NOT_ALLOWED,
+                "Outputs cannot be put into fallow's own keys.",
+                "Leave output_uri out for that.",
+            )
         target = self._places.open_target(submission.output_uri)
         if not submission.overwrite and target.exists():
             raise Refusal(
@@ -171,6 +178,12 @@ class Intake:
             )
         target.check_writable()
         return submission.output_uri
+
+
+def _check_own(uri: str) -> None:
+    """Of fallow's own objects a submitter may name what was uploaded, and not what belongs to jobs. Raises Refusal."""
+    if uri.startswith(OWN) and not uri.startswith(f"{OWN}blobs/"):
+        raise Refusal(Code.INPUT_NOT_ALLOWED, f"{uri[:100]} is not an uploaded input.", "Upload the file first.")
 
 
 def _guessed_format(uri: str) -> InputFormat:
