@@ -84,7 +84,8 @@ def build_image(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         (out / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        with _locked(out):
+        # In this order always. Builds that share a cache wait for each other: each would fetch what the other does.
+        with _locked(out), _locked(cache):
             return _Build(spec, platform, cache, out, progress).run()
     except OSError as problem:
         raise Refusal(
@@ -294,8 +295,8 @@ def _size(path: Path) -> int:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Two builds into one folder wait for each other."""
-    with (out / ".lock").open("w") as lock:
+def _locked(folder: Path) -> Iterator[None]:
+    """One build at a time works in a folder; another process waits here."""
+    with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -6,8 +6,8 @@ Source: OCI distribution-spec 1.1, and Docker's token authentication.
 """
 
 import hashlib
-import os
 import re
+import time
 from pathlib import Path
 
 import httpx2
@@ -30,6 +30,7 @@ from fallow.sdk.images.spec import Progress
 
 ACCEPT = ", ".join((INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST))
 TRIES = 5  # in a row without a new byte
+PAUSE_SECONDS = 0.5  # longer by as much after each try in vain
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _ELSEWHERE = "Check the name and the network, or name another base (BASE=): debian:python3, oci:DIR."
 
@@ -84,17 +85,18 @@ class _Pull:
         if target.exists():
             return
         self.progress(f"downloading {digest[7:19]} ({size / 1e6:.1f} MB)")
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        for leftover in self.blobs.glob(f"{target.name}.*.part"):
-            leftover.replace(partial)
+        partial = target.with_name(f"{target.name}.part")
         failures = 0
         while failures < TRIES and (have := _size(partial)) < size:
+            time.sleep(PAUSE_SECONDS * failures)
             self.fetch(f"{self.root}/blobs/{digest}", partial, have)
             failures = 0 if _size(partial) > have else failures + 1
+        partial.touch()
         with partial.open("rb") as file:
             whole = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest() == digest
         if not whole:
-            partial.unlink()
+            if _size(partial) >= size:
+                partial.unlink()  # wrong bytes; what is only too short is of use to the next try
             raise Refusal(
                 Code.FETCH_FAILED, f"{self.reference.host} did not send the whole of {digest}.", "Try again later."
             )
@@ -102,7 +104,7 @@ class _Pull:
 
     def fetch(self, url: str, partial: Path, have: int) -> None:
         """Appends what comes to `partial`; a connection that breaks ends it early."""
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
             with self.http.stream("GET", url, headers=headers | self.authorization()) as answer:
                 if answer.status_code == 401:
