@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,19 @@ def test_a_source_may_be_empty(place: Place, reachable: Locations):
     source = open_source(place.put("empty", b""), reachable)
     assert source.head().size_bytes == 0
     assert b"".join(source.stream()) == source.read(0, 10) == b""
+
+
+def test_a_worker_gets_a_url_of_the_extent_where_the_place_can_make_one(place: Place, reachable: Locations):
+    signed = open_source(place.put("in.jsonl", DATA), reachable).sign(60, 10, 5)
+    if isinstance(place, InBucket):
+        assert signed is not None
+        asked = {"Range": f"bytes={signed.offset}-{signed.offset + signed.length - 1}"}
+        assert httpx2.get(signed.url, headers=asked).content == DATA[10:15]
+    elif isinstance(place, InStore):
+        assert signed is not None
+        assert signed.url.startswith("http://door.test/bytes/")
+    else:
+        assert signed is None
 
 
 def test_what_is_missing_is_refused(place: Place, reachable: Locations):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from fallow.artifacts.bucket import Bucket, S3Access, S3Place
 from fallow.artifacts.locations import Entry, SourceHead, input_missing, input_unreadable, output_unwritable
-from fallow.artifacts.port import ArtifactStore, Writer, not_found
+from fallow.artifacts.port import ArtifactStore, SignedUrl, Verb, Writer, not_found
 from fallow.core.refusals import Code, Refusal
 
 
@@ -45,6 +45,11 @@ class S3Source:
                 yield Entry(name, uri_of(self._place, head.key), head.size_bytes, head.etag)
         if not found:
             raise input_missing(self.uri)
+
+    def sign(self, expires_seconds: float, offset: int = 0, length: int | None = None) -> SignedUrl | None:
+        if offset and length is None:
+            length = max(self.head().size_bytes - offset, 0)
+        return SignedUrl(self._bucket.sign(self._place.path, Verb.GET, expires_seconds), offset, length or 0)
 
     def local_path(self) -> Path | None:
         return None
@@ -128,6 +133,9 @@ class StoreSource:
             raise input_missing(self.uri)
         for head in heads:
             yield Entry(head.key.removeprefix(f"{self._key}/"), f"fallow:{head.key}", head.size_bytes, head.etag)
+
+    def sign(self, expires_seconds: float, offset: int = 0, length: int | None = None) -> SignedUrl | None:
+        return self._store.sign(self._key, Verb.GET, expires_seconds, offset=offset, length=length)
 
     def local_path(self) -> Path | None:
         return self._store.path_of(self._key)

@@ -8,6 +8,7 @@ from typing import Final
 
 from fallow.artifacts.guard import Fetched, Fetcher
 from fallow.artifacts.locations import Entry, SourceHead, input_missing, input_unreadable
+from fallow.artifacts.port import SignedUrl
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})\Z")
 
@@ -50,6 +51,9 @@ class HttpSource:
 
     def list(self) -> Iterator[Entry]:
         raise input_unreadable(self.uri, "a URL is a single file", "Name a directory or an s3: prefix instead.")
+
+    def sign(self, expires_seconds: float, offset: int = 0, length: int | None = None) -> SignedUrl | None:
+        return None
 
     def local_path(self) -> Path | None:
         return None

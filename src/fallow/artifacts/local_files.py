@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from fallow.artifacts.file_writer import DISK_FULL, FileWriter, check_space, etag_of, reason, storage_full
 from fallow.artifacts.locations import Entry, SourceHead, input_missing, input_unreadable, output_unwritable
-from fallow.artifacts.port import READ_BYTES, not_found
+from fallow.artifacts.port import READ_BYTES, SignedUrl, not_found
 from fallow.core.refusals import Code, Refusal
 
 _NAME_BYTES_MAX: Final = 255
@@ -66,6 +66,9 @@ class FileSource:
             raise input_unreadable(self.uri, "it is a single file", "Name the directory, or say what format it has.")
         with self._reading():
             yield from _entries(directory, "")
+
+    def sign(self, expires_seconds: float, offset: int = 0, length: int | None = None) -> SignedUrl | None:
+        return None
 
     def local_path(self) -> Path | None:
         path = self._beneath().path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fallow.artifacts.port import Writer
+from fallow.artifacts.port import SignedUrl, Writer
 from fallow.core.refusals import Code, Refusal
 
 
@@ -52,6 +52,13 @@ class Source(Protocol):
 
     def list(self) -> Iterator[Entry]:
         """The objects below, in the order of their names' bytes; hidden ones and links are left out."""
+        ...
+
+    def sign(self, expires_seconds: float, offset: int = 0, length: int | None = None) -> SignedUrl | None:
+        """A URL that opens an extent for a worker; None where only the door can serve it (a Grant with this URI).
+
+        The bytes behind it are those of the moment; whether they have changed since is not checked.
+        """
         ...
 
     def local_path(self) -> Path | None:
