@@ -25,7 +25,8 @@ from fallow.web.signin import SignIn
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """checks: what /readyz asks, by name; each raises a Refusal when its part cannot be reached."""
+    """checks: what /readyz asks, by name; each raises a Refusal when its part cannot be reached. ring: tells a role of
+    this process, by name, that there is something to do."""
 
     settings: Settings
     clock: Clock
@@ -41,6 +42,7 @@ class Door:
     served: Served
     counters: Counters
     checks: Mapping[str, Callable[[], None]]
+    ring: Callable[[str], None]
 
 
 async def the_door(request: Request) -> Door:

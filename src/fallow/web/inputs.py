@@ -27,9 +27,9 @@ async def upload(door: TheDoor, who: Who, name: str, request: Request) -> Respon
     """
     grant = _grant(door, who, name)
     received = await receive_upload(door, request, grant)
-    if received.stored is None:
+    if not received.complete:
         return uploaded(received)
-    kept = await anyio.to_thread.run_sync(_keep, door, who, received.stored.key)
+    kept = await anyio.to_thread.run_sync(_keep, door, who, grant.key)
     return Response(kept.model_dump_json(), 201, media_type="application/json")
 
 
@@ -38,7 +38,7 @@ def offset(door: TheDoor, who: Who, name: str) -> Response:
     """How much of an upload is there, in Upload-Offset."""
     grant = _grant(door, who, name)
     found = door.served.upload_size(grant)
-    return upload_offset(Received(0) if found.stored else found)
+    return upload_offset(Received(0) if found.complete else found)
 
 
 def _keep(door: Door, who: Caller, key: str) -> Uploaded:

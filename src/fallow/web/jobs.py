@@ -37,6 +37,7 @@ def submit(door: TheDoor, who: Who, request: JobRequest) -> JobDetail:
     """Submit a job. The seed's fields alone are enough."""
     row = door.intake.submit(who, submission_of(request))
     door.counters.submitted()
+    door.ring("planner")
     return _detail(door, who, row)
 
 

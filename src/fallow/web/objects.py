@@ -39,9 +39,9 @@ async def receive_upload(door: Door, request: Request, grant: Grant, name: str =
 
 def uploaded(received: Received) -> Response:
     """201 when the object is whole, 202 when more of it is awaited."""
-    says = {"size_bytes": received.size_bytes, "sha256": received.stored.sha256 if received.stored else ""}
+    says = {"size_bytes": received.size_bytes, "sha256": received.sha256}
     headers = {"upload-offset": str(received.size_bytes)}
-    return JSONResponse(says, 201 if received.stored else 202, headers)
+    return JSONResponse(says, 201 if received.complete else 202, headers)
 
 
 def upload_offset(received: Received) -> Response:

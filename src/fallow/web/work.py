@@ -124,6 +124,8 @@ def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
     for verdict in outcome.verdicts:
         door.counters.reported(verdict.verdict)
     door.counters.leased(len(outcome.offers))
+    if outcome.verdicts and not outcome.offers:  # perhaps these were the job's last answers
+        door.ring("transitioner")
     return _ENCODE(
         wire.Answer(
             acks=tuple(wire.Ack(v.attempt_id, v.verdict, v.code, v.message) for v in outcome.verdicts),

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -18,11 +18,14 @@ _log = structlog.get_logger("fallow.roles")
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """step: True when there was something to do. rest_seconds: at most, between two steps that found nothing."""
+    """step: True when there was something to do. rest_seconds: at most, between two steps that found nothing. then: the
+    role that has something to do whenever this one had."""
 
     name: str
     step: Callable[[], bool]
     rest_seconds: float
+    then: str = ""
+    bell: threading.Event = field(default_factory=threading.Event)
 
 
 class Roles:
@@ -40,9 +43,17 @@ class Roles:
             thread.start()
             self._threads.append(thread)
 
+    def ring(self, name: str) -> None:
+        """Wakes a role of this process early. Only saves time: without it the role would look by itself."""
+        for role in self._roles:
+            if role.name == name:
+                role.bell.set()
+
     def stop(self, seconds: float = 10.0) -> None:
         """Ends each role after its step, and waits for that so long at most."""
         self._stop.set()
+        for role in self._roles:
+            role.bell.set()
         for thread in self._threads:
             thread.join(seconds)
 
@@ -66,5 +77,8 @@ class Roles:
             faults = 0
             self._counters.stepped(role.name, "worked" if worked else "idle")
             idle = 0 if worked else idle + 1
-            if idle:
-                self._stop.wait(min(_FIRST_REST_SECONDS * 2 ** min(idle - 1, 16), role.rest_seconds))
+            if worked:
+                self.ring(role.then)
+            elif role.bell.wait(min(_FIRST_REST_SECONDS * 2 ** min(idle - 1, 16), role.rest_seconds)):
+                role.bell.clear()
+                idle = 0

@@ -103,6 +103,7 @@ def _assembled(settings: Settings, clock: Clock, store: Store, places: Places, *
     )
     keys = Keys(store, clock)
     served = Served(places.artifacts, settings.data_dir / "uploads", places.open_source)
+    roles = Roles(_roles(settings, store, places, plugs, served), counters)
     door = Door(
         settings=settings,
         clock=clock,
@@ -118,8 +119,8 @@ def _assembled(settings: Settings, clock: Clock, store: Store, places: Places, *
         served=served,
         counters=counters,
         checks={"rows": store.ping, "bytes": places.artifacts.ping},
+        ring=roles.ring,
     )
-    roles = Roles(_roles(settings, store, places, plugs, served), counters)
     return System(settings, clock, store, places, keys, door, build_app(door), roles)
 
 
@@ -130,7 +131,7 @@ def _roles(settings: Settings, store: Store, places: Places, plugs: Plugs, serve
     rest = settings.role_seconds
     parts: list[tuple[str, Role]] = [
         ("planner", Role("planner", Planner(store, places, plugs, settings, owner).step, rest)),
-        ("transitioner", Role("transitioner", transitioner.step, rest)),
+        ("transitioner", Role("transitioner", transitioner.step, rest, then="assimilator")),
         ("transitioner", Role("expiry", transitioner.expire_jobs, _SWEEP_SECONDS)),
         ("assimilator", Role("assimilator", Assimilator(store, places, plugs, settings, owner).step, rest)),
         ("janitor", Role("janitor", Janitor(store, places, settings, owner).step, _SWEEP_SECONDS)),
