@@ -1,4 +1,4 @@
-"""Intake: the job at the door. Everything that can be known to be impossible is refused here, before a row is written."""
+"""Intake: the job at the door. What can be known to be impossible is refused here, before a row is written."""
 
 import secrets
 from collections.abc import Iterable

@@ -85,7 +85,7 @@ def _may(caller: Caller, job: JobRow) -> bool:
 
 
 def erase(store: Store, places: Places, job: JobRow) -> None:
-    """Everything fallow itself holds of a job: objects first, so that no row is gone while its bytes are still there."""
+    """Everything fallow itself holds of a job: objects first, so that no row goes before its bytes."""
     places.artifacts.delete(head.key for head in places.artifacts.list(f"jobs/{job.job_id}"))
     while True:
         with store.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Where bytes are, for the roles: the object store, inputs and outputs by URI, and URLs that open exactly one extent."""
+"""Where bytes are, for the roles: the object store, inputs and outputs by URI, URLs that open one extent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Places:
     url_seconds: int
 
     def input_url(self, uri: str, etag: str, offset: int, length: int) -> SignedUrl:
-        """Opens `length` bytes at `offset` of an input, where it lies; through the door unless it is in our own store."""
+        """Opens `length` bytes at `offset` of an input where it lies; through the door unless it is our own object."""
         if uri.startswith(OWN):
             key = uri.removeprefix(OWN)
             return self.artifacts.sign(key, Verb.GET, self.url_seconds, offset=offset, length=length)

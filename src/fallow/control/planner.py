@@ -273,7 +273,7 @@ class _Counter:
 
 
 class _Sizing:
-    """How large the next chunk is. With a header or a range, the first ones are cut so that the others come out even."""
+    """How large the next chunk is. With a header or a range, the first are cut so that the others come out even."""
 
     def __init__(self, spec: JobSpec, memory: Memory, next_item: int, header: int) -> None:
         self._memory = memory

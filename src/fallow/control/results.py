@@ -37,7 +37,7 @@ class Results:
         self._views = views
 
     def lines(self, caller: Caller, job_id: str, after: int, limit: int) -> Iterator[bytes]:
-        """{"item": n, "output": answer} of items greater than `after` whose chunks are over, in item order; a chunk that
+        """{"item": n, "output": answer} of items greater than `after` whose chunks are over, in item order; one that
         is not over yet leaves a gap, which a later call fills. At most `limit` lines. Raises Refusal NOT_FOUND."""
         job = self._views.job(caller, job_id)
         return self._lines(job, after, limit)

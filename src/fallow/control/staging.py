@@ -1,4 +1,4 @@
-"""Turning inputs that are not lines into lines: Parquet rows, the objects of a prefix, a plug-in's items, http bodies."""
+"""Turning inputs that are not lines into lines: Parquet rows, a prefix's objects, a plug-in's items, http bodies."""
 
 import csv
 import io

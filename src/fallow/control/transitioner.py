@@ -1,4 +1,4 @@
-"""The transitioner: what time brings. Leases run out, jobs expire, and a job whose chunks are all over goes to merging."""
+"""The transitioner: what time brings. Leases run out, jobs expire, a job whose chunks are all over is merged."""
 
 from fallow.clock import Clock
 from fallow.control.work import apply_settled

@@ -194,7 +194,7 @@ class Verifier:
         return _Spooled(self._bytes(attempt))
 
     def _verify_late(self, case: Case) -> None:
-        """An answer that came after the decision: judged by its bytes and, where agreement was wanted, by the canonical."""
+        """An answer that came after the decision: judged by its bytes and, in a quorum, by the canonical."""
         spec, rows = self._load(case)
         if spec is None:
             return

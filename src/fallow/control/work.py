@@ -108,7 +108,7 @@ class Work:
         return worker_id, message
 
     def _lose(self, tx: Tx, worker_id: WorkerId, now: Micros) -> None:
-        """The agent was started anew: it has nothing of what it held before. A report that was spooled is still taken."""
+        """The agent was started anew: what it held is gone. A spooled report is still taken."""
         held = tx.held(worker_id)
         cases = tx.cases_of_attempts(held)
         lost = set(held)
