@@ -39,6 +39,7 @@ from fallow.protocols.rest.jobs import (
 from fallow.sdk.downloads import OUTPUT_FILES, download_output
 from fallow.sdk.events import follow_events
 from fallow.sdk.job import Job
+from fallow.sdk.results import result_lines
 from fallow.sdk.transport import Transport
 from fallow.sdk.uploads import OnBytes, upload_file
 from fallow.sdk.waiting import OnProgress, wait_for
@@ -141,9 +142,7 @@ class Client:
 
     def result_lines(self, job_id: str, after: int = -1, follow: bool = False) -> Iterator[bytes]:
         """The same as JSON lines {"item", "output"}, without newlines."""
-        from fallow.sdk.results import result_lines
-
-        return result_lines(self._transport, lambda: self.job(job_id), job_id, after, follow)
+        return result_lines(self._transport, job_id, after, follow)
 
     def download(
         self,

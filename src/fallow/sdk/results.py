@@ -1,53 +1,30 @@
 """Reads results while the job runs: pages of JSON lines behind a cursor."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from urllib.parse import quote
 
-from fallow.core.lifecycle import JOB_OVER
-from fallow.core.refusals import Code, Refusal
-from fallow.core.words import JobState
-from fallow.protocols.rest.jobs import JobDetail
-from fallow.sdk.transport import RETRIES, Transport, pause
+from fallow.sdk.transport import Transport
 
 _PAGE = 1000
 _LOOK_SECONDS = 0.5
 
 
-def result_lines(
-    transport: Transport, look: Callable[[], JobDetail], job_id: str, after: int, follow: bool
-) -> Iterator[bytes]:
-    """JSON lines {"item", "output"} behind item `after`, as far as finished chunks reach. follow: to the job's end."""
-    failures = 0
+def result_lines(transport: Transport, job_id: str, after: int, follow: bool) -> Iterator[bytes]:
+    """JSON lines {"item", "output"} behind item `after`, in item order and without gaps.
+
+    Ends where an item is not answered yet; with follow, when the job is over.
+    """
+    path = f"/api/jobs/{quote(job_id, safe='')}/results"
     while True:
-        over = follow and JobState(look().state) in JOB_OVER
-        before = after
-        try:
-            for item, line in _page(transport, job_id, after):
-                yield line
-                after = item
-            failures = 0
-        except Refusal as refusal:
-            if refusal.code is not Code.SERVER_UNREACHABLE or failures == RETRIES:
-                raise
-            pause(failures)
-            failures += 1
+        page = transport.send("GET", path, query={"after": after, "limit": _PAGE})
+        lines = page.content.split(b"\n")
+        yield from (line for line in lines if line)
+        after = int(page.headers.get("x-fallow-next", after))
+        if page.headers.get("x-fallow-over") == "true":
+            return
+        if page.content:
             continue
-        if after != before:
-            continue
-        if over or not follow:
+        if not follow:
             return
         time.sleep(_LOOK_SECONDS)
-
-
-def _page(transport: Transport, job_id: str, after: int) -> Iterator[tuple[int, bytes]]:
-    import json
-
-    with transport.stream(f"/api/jobs/{job_id}/results", {"after": after, "limit": _PAGE}) as answer:
-        held = b""
-        for piece in answer.iter_bytes():
-            *whole, held = (held + piece).split(b"\n")
-            for line in whole:
-                if line:
-                    yield int(json.loads(line)["item"]), line
-        if held:
-            yield int(json.loads(held)["item"]), held

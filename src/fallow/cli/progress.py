@@ -1,0 +1,112 @@
+"""How far a job is, with items/s and the time left: a bar on a terminal, now and then a line elsewhere. On stderr."""
+
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+from fallow.cli.showing import many
+
+if TYPE_CHECKING:
+    from fallow.protocols.rest.jobs import JobDetail
+
+_LINE_SECONDS = 5.0
+_WINDOW = 60  # looks that the rate is averaged over
+
+
+class Rate:
+    """Items a second over the last looks."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+
+    def note(self, at: float, items: int) -> None:
+        """So many items were done at this moment, in seconds."""
+        self._seen.append((at, items))
+
+    @property
+    def per_second(self) -> float:
+        """0.0 when not known."""
+        if len(self._seen) < 2:
+            return 0.0
+        (first, had), (last, have) = self._seen[0], self._seen[-1]
+        return max(have - had, 0) / (last - first) if last > first else 0.0
+
+    def seconds_left(self, items: int) -> float | None:
+        """None when not known."""
+        return items / self.per_second if self.per_second > 0 else None
+
+
+class ProgressShown:
+    """Give it every look at the job; use it in a `with`."""
+
+    def __init__(self) -> None:
+        self._rate = Rate()
+        self._last_line = time.monotonic()
+        self._bar = _Bar() if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, detail: "JobDetail") -> None:
+        now, progress = time.monotonic(), detail.progress
+        done = progress.completed_items + progress.error_items
+        self._rate.note(now, done)
+        left = self._rate.seconds_left(progress.total_items - done)
+        # While the planner is at work the total still grows, and a time left would be a lie.
+        said = "" if detail.state == "planning" or left is None else f", {lasting(left)} left"
+        text = f"{self._rate.per_second:,.1f} items/s{said}"
+        if progress.error_items:
+            text += f", {many(progress.error_items, 'error')}"
+        if self._bar:
+            self._bar.show(detail.state, done, progress.total_items, text)
+        elif now - self._last_line >= _LINE_SECONDS:
+            self._last_line = now
+            typer.echo(f"{detail.state}: {done:,} of {many(progress.total_items, 'item')}, {text}", err=True)
+            for reason in detail.why_waiting:
+                typer.echo(f"  waits: {reason}", err=True)
+
+
+class _Bar:
+    """rich's progress bar."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("{task.description:>9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[said]}"),
+        )
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
+        self._task = self._progress.add_task("planning", total=None, said="")
+
+    def start(self) -> None:
+        self._progress.start()
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+    def show(self, state: str, done: int, total: int, said: str) -> None:
+        self._progress.update(self._task, description=state, completed=done, total=total or None, said=said)
+
+
+def lasting(seconds: float) -> str:
+    """45 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
