@@ -73,7 +73,7 @@ def run(
         home = stack.enter_context(_home(data_dir))
         if data_dir is not None and options.job_id is None:
             fields["job_id"] = _derived_job_id(place, fields)
-        roots = (*place.roots, output.resolve())
+        roots = (*place.roots, _existing(output.resolve()))
         job = _Laptop(home, roots, options, wanted, allow_process, kept=data_dir)
         try:
             status = job.run(fields, output, as_json)
@@ -189,6 +189,11 @@ def _home(data_dir: Path | None) -> Iterator[Path]:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _existing(directory: Path) -> Path:
+    """The directory, or the nearest one above it that is there: outputs are made below a root, never the root."""
+    return next(each for each in (directory, *directory.parents) if each.exists())
 
 
 class _Input:

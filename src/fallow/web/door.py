@@ -60,6 +60,7 @@ def _described(door: Door) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        strict_content_type=False,  # `curl -d` and the seed's clients name another type, and mean JSON
         dependencies=[Security(HTTPBearer(auto_error=False, description="An API key: flw_..."))],
         exception_handlers=handlers(),
     )
