@@ -173,7 +173,7 @@ def podman() -> OciEngine:
 @pytest.fixture(scope="session")
 def busybox(podman: OciEngine) -> ImageNeed:
     """An image with a shell, made from the machine's own static busybox; no registry is asked."""
-    name = "localhost/fallow-test-busybox:2"
+    name = "localhost/fallow-test-busybox:3"
     if not podman.has_image(name):
         with tempfile.TemporaryFile() as file:
             file.write(busybox_root())

@@ -29,6 +29,8 @@ APPLETS = (
     "id",
     "env",
     "touch",
+    "ln",
+    "printf",
     "kill",
     "sha256sum",
     "cut",

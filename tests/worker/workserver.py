@@ -215,7 +215,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        cut, self.work.cut_after = (self.work.cut_after, None) if self.command == "GET" else (None, self.work.cut_after)
+        cut = None
+        if self.command == "GET" and self.path.startswith("/bytes/"):
+            cut, self.work.cut_after = self.work.cut_after, None
         self.wfile.write(data if cut is None else data[:cut])
         if cut is not None and cut < len(data):
             self.close_connection = True

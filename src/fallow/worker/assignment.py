@@ -20,7 +20,10 @@ class InputObject:
 
 @dataclass(frozen=True, slots=True)
 class InputExtent:
-    """`length` bytes at `offset` of `url` (length 0: the whole body); its first `skip` items are somebody else's."""
+    """Where the items are. objects: exactly the chunk's items.
+
+    Else `length` bytes at `offset` of `url` (length 0: the whole body), whose first `skip` items are somebody else's.
+    """
 
     format: InputFormat
     url: str = ""

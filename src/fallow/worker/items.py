@@ -11,6 +11,7 @@ from fallow.worker.answers import error_line, parse_json
 from fallow.worker.assignment import InputExtent
 from fallow.worker.faults import bytes_said
 
+BLANK_MAX = 80
 BOM = b"\xef\xbb\xbf"
 
 
@@ -28,7 +29,7 @@ def items_of(path: Path, extent: InputExtent, item_bytes: int) -> Iterator[Item]
     if extent.format is InputFormat.CSV:
         return (_csv_item(record, extent.columns, item_bytes) for record in _records(lines, item_bytes))
     make = _text_item if extent.format is InputFormat.TEXT else _json_item
-    return (make(line, item_bytes) for line in lines if line is None or line.strip())
+    return (make(line, item_bytes) for line in lines if line is None or not _blank(line))
 
 
 def object_item(name: str, data: bytes) -> Item:
@@ -61,6 +62,11 @@ def _lines(path: Path, item_bytes: int, at_start: bool) -> Iterator[bytes | None
             yield line[:-2] if line.endswith(b"\r\n") else line.removesuffix(b"\n")
 
 
+def _blank(line: bytes) -> bool:
+    """Whether the planner took this line for no item: only white space, and short, so that it is seen at a glance."""
+    return len(line) < BLANK_MAX and not line.strip()
+
+
 def _records(lines: Iterator[bytes | None], item_bytes: int) -> Iterator[bytes | None]:
     """CSV records: a line whose quotes are open goes on in the next one."""
     held: list[bytes] = []
@@ -70,7 +76,7 @@ def _records(lines: Iterator[bytes | None], item_bytes: int) -> Iterator[bytes |
             held, size, quotes = [], 0, 0
             yield None
             continue
-        if not held and not line.strip():
+        if not held and _blank(line):
             continue
         held.append(line)
         size += len(line) + 1

@@ -13,6 +13,8 @@ from fallow.core.words import Contract
 from fallow.worker.answers import Answers
 from fallow.worker.assignment import Assignment, ImageNeed
 from fallow.worker.contracts.contract import Ceiling, ContractRunner, Work
+from fallow.worker.contracts.direct import DirectContract
+from fallow.worker.contracts.files import FilesContract
 from fallow.worker.contracts.session import JobMemory, Shelf
 from fallow.worker.contracts.stream import StreamContract
 from fallow.worker.control import Control
@@ -24,6 +26,8 @@ from fallow.worker.staging import Staged, stage
 
 CONTRACTS: dict[Contract, Callable[[], ContractRunner]] = {
     Contract.STREAM: StreamContract,
+    Contract.FILES: FilesContract,
+    Contract.DIRECT: DirectContract,
 }
 
 
@@ -147,7 +151,10 @@ class Slot:
             if isinstance(image, Fault):
                 return image, None
             assignment = replace(assignment, image=replace(assignment.image, image_id=image))
-        staged = stage(assignment, directory, control.wait)
+        if assignment.contract is Contract.DIRECT:
+            staged: Staged | Fault = Staged(directory / "items.jsonl", assignment.item_count)
+        else:
+            staged = stage(assignment, directory, control.wait)
         if control.stopped:
             return aborted(control.reason), None
         if isinstance(staged, Fault):

@@ -66,12 +66,12 @@ def _stage_extent(assignment: Assignment, directory: Path, wait: Wait) -> Staged
 
 
 def _stage_objects(assignment: Assignment, directory: Path, wait: Wait) -> Staged | Fault:
-    objects = assignment.input.objects[assignment.input.skip :][: assignment.item_count]
+    objects = assignment.input.objects
     digest = hashlib.sha256()
     as_files = assignment.contract is Contract.FILES
     target = directory / "objects"
     target.mkdir()
-    names = tuple(_safe_name(each, number) for number, each in enumerate(objects))
+    names = _file_names(objects)
 
     def each_item() -> Iterator[Item]:
         for each, name in zip(objects, names, strict=True):
@@ -133,7 +133,12 @@ def _changed() -> Fault:
     return submitters("input_changed", "The input has changed since the job was planned.")
 
 
-def _safe_name(each: InputObject, number: int) -> str:
-    """A file name in the slot: the object's last path component, with its number in front when that could clash."""
-    name = each.name.rstrip("/").rpartition("/")[2].replace("\0", "_")
-    return name if name not in {"", ".", ".."} and "/" not in each.name else f"{number}-{name.strip('.') or 'object'}"
+def _file_names(objects: tuple[InputObject, ...]) -> tuple[str, ...]:
+    """A file name for each: its last path component, with its number in front where that is taken or no name."""
+    taken = {"items.jsonl", "", ".", ".."}
+    names = []
+    for number, each in enumerate(objects):
+        name = each.name.rstrip("/").rpartition("/")[2].replace("\0", "_")
+        names.append(f"{number}-{name}" if name in taken else name)
+        taken.add(names[-1])
+    return tuple(names)

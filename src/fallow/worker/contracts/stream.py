@@ -28,7 +28,7 @@ class StreamContract:
     """Keeps the container for the job's next chunk where the job allows it and the image can do it."""
 
     def run(self, work: Work) -> Fault | None:
-        _add_refused(work)
+        add_refused(work)
         if work.answers.count == work.staged.count:
             return None
         session = work.shelf.take(
@@ -156,16 +156,17 @@ class Conversation:
             return _too_many()
         line = line.removesuffix(b"\r")
         try:
-            value = parse_json(line)
+            parse_json(line)
         except ValueError:
             return submitters("not_json", "The program wrote a line that is not JSON.", self._item())
         self._time_of_answer()
-        self.work.answers.add(line.strip(), is_error_answer(value))
-        self.answered += 1
-        _add_refused(self.work)
-        self.work.control.items_done = self.work.answers.count
-        if self.work.answers.size_bytes > self.work.assignment.limits.output_bytes:
+        line = line.strip()
+        if self.work.answers.size_bytes + len(line) >= self.work.assignment.limits.output_bytes:
             return output_too_large(self.work)
+        self.work.answers.add(line, is_error_answer(line))
+        self.answered += 1
+        add_refused(self.work)
+        self.work.control.items_done = self.work.answers.count
         return None
 
     def _control(self, line: bytes) -> Fault | None:
@@ -281,7 +282,7 @@ def _start(work: Work) -> Session:
     return Session(session_key(assignment, work.engine), running, pipes, directory, backstop)
 
 
-def _add_refused(work: Work) -> None:
+def add_refused(work: Work) -> None:
     """The answers of items that were never sent, up to the next one that was."""
     while (line := work.staged.refused.get(work.answers.count)) is not None:
         work.answers.add(line, True)

@@ -166,7 +166,7 @@ def _measure(session: int) -> tuple[int, int, float]:
 
 
 def _kill_session(session: int) -> None:
-    """KILL until nobody is left. A whole group is killed at once, which a fork cannot outrun; single processes could."""
+    """KILL until nobody is left. A whole group is killed at once: a fork cannot outrun that."""
     groups = {session}
     for _ in range(100):
         for group in groups:
