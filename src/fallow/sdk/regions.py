@@ -5,7 +5,7 @@ Memory is bounded by one piece, however long a line is.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
@@ -17,16 +17,20 @@ PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ErrorLine:
-    """An answer {"error": {...}}. offset: in the region. code, message: None where they are not text."""
+    """An answer {"error": {...}}. offset: in the region. code, message: None where they are not text.
+
+    plain: the object begins with "error"; another one that only holds it may or may not have been counted as an error.
+    """
 
     offset: int
+    plain: bool
     code: str | None
     message: str | None
 
 
 @dataclass(slots=True)
 class Region:
-    """What a run of bytes is. lines: newlines in it, and one more when it does not end with one."""
+    """What a run of bytes is. lines: the last one may lack its newline."""
 
     start: int
     size_bytes: int = 0
@@ -36,7 +40,6 @@ class Region:
     locator: Locator = field(default_factory=Locator)
     leaves: list[bytes] = field(default_factory=list)
     errors: list[ErrorLine] = field(default_factory=list)
-    ends_line: bool = True
 
 
 class Bytes(Protocol):
@@ -51,35 +54,56 @@ def read_region(
     """The next `size_bytes` bytes (None: any number) or `lines` lines, fewer where the file ends."""
     region = Region(file.tell())
     own, tree = hashlib.sha256(), Tree()
-    while (lines is None or region.lines < lines) and (size_bytes is None or region.size_bytes < size_bytes):
-        head = b""
-        leaf = hashlib.sha256(b"\x00")
-        length = 0
-        while True:
-            left = PIECE_BYTES if size_bytes is None else min(PIECE_BYTES, size_bytes - region.size_bytes)
-            piece = file.readline(left) if left else b""
-            own.update(piece)
-            if also:
-                also.update(piece)
-            region.size_bytes += len(piece)
-            length += len(piece)
-            leaf.update(piece.removesuffix(b"\n"))
-            head = head or piece
-            if not piece or piece.endswith(b"\n"):
-                break
-        if not length:
+    hashes = (own, also) if also else (own,)
+    while lines is None or region.lines < lines:
+        line = _read_line(file, None if size_bytes is None else size_bytes - region.size_bytes, hashes)
+        if line is None:
             break
-        region.ends_line = piece.endswith(b"\n")
-        node = leaf.digest()
-        tree.add_hash(node)
-        region.locator.add_hash(node)
+        tree.add_hash(line.leaf)
+        region.locator.add_hash(line.leaf)
+        region.size_bytes += line.size_bytes
         if keep_leaves:
-            region.leaves.append(node)
-        if b'"error"' in head and length == len(head):
-            region.errors.extend(_error_in(head, region.lines))
+            region.leaves.append(line.leaf)
+        if b'"error"' in line.text:
+            region.errors.extend(_error_in(line.text, region.lines))
         region.lines += 1
     region.sha256, region.items_root = own.hexdigest(), tree.root()
     return region
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """text: empty for a line of more than one piece, unless it looks like an error."""
+
+    size_bytes: int
+    leaf: bytes
+    text: bytes
+
+
+def _read_line(file: BinaryIO, size_bytes: int | None, hashes: Iterable[Bytes]) -> _Line | None:
+    """The next line, cut at size_bytes; None at the end."""
+    leaf = hashlib.sha256(b"\x00")
+    held: list[bytes] = []
+    length = 0
+    while size_bytes is None or length < size_bytes:
+        piece = file.readline(PIECE_BYTES if size_bytes is None else min(PIECE_BYTES, size_bytes - length))
+        if not piece:
+            break
+        for each in hashes:
+            each.update(piece)
+        leaf.update(piece.removesuffix(b"\n"))
+        length += len(piece)
+        if not held or _begins_as_error(held[0]):
+            held.append(piece)
+        else:
+            held[0] = b""
+        if piece.endswith(b"\n"):
+            break
+    return _Line(length, leaf.digest(), b"".join(held)) if length else None
+
+
+def _begins_as_error(line: bytes) -> bool:
+    return line.lstrip()[:12].replace(b" ", b"").startswith(b'{"error":')
 
 
 def first_broken_line(file: BinaryIO, region: Region) -> int | None:
@@ -112,4 +136,7 @@ def _error_in(line: bytes, offset: int) -> Iterator[ErrorLine]:
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, dict):
         code, message = error.get("code"), error.get("message")
-        yield ErrorLine(offset, code if isinstance(code, str) else None, message if isinstance(message, str) else None)
+        plain = _begins_as_error(line)
+        yield ErrorLine(
+            offset, plain, code if isinstance(code, str) else None, message if isinstance(message, str) else None
+        )
