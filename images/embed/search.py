@@ -1,9 +1,8 @@
 """Answers searches with embeddings that fallow made. Standard library only.
 
-    python3 search.py TEXTS EMBEDDINGS QUERY_EMBEDDINGS
+    python3 search.py TEXTS TEXTS_OUTPUT QUERIES QUERIES_OUTPUT
 
-TEXTS: JSON lines with "id" and "text". EMBEDDINGS: the output for them, one line each, in the same order.
-QUERY_EMBEDDINGS: the output for the queries; the "id" of a line is what is shown as the query.
+TEXTS and QUERIES: JSON lines with "id" and "text". The outputs: the embeddings of their lines, in the same order.
 """
 
 import json
@@ -27,14 +26,14 @@ def similarity(one: list[float], other: list[float]) -> float:
 
 
 def best(query: dict, texts: list[dict], answers: list[dict]) -> list[tuple[float, dict]]:
-    """The most similar texts, best first. Items that have an error instead of an embedding are not found."""
+    """The texts most similar to the query's embedding, best first. A text whose answer is an error is not found."""
     pairs = ((text, answer) for text, answer in zip(texts, answers, strict=True) if "embedding" in answer)
     scored = [(similarity(query["embedding"], answer["embedding"]), text) for text, answer in pairs]
     return list(islice(sorted(scored, key=lambda pair: (-pair[0], pair[1]["id"])), BEST))
 
 
-def table(query: dict, found: list[tuple[float, dict]]) -> str:
-    lines = [f'"{query["id"]}"']
+def table(title: str, found: list[tuple[float, dict]]) -> str:
+    lines = [f'"{title}"']
     for score, text in found:
         words = text["text"] if len(text["text"]) <= TEXT_MAX else text["text"][: TEXT_MAX - 3] + "..."
         lines.append(f"  {score:5.2f}  {text['id']:<22} {words}")
@@ -42,14 +41,15 @@ def table(query: dict, found: list[tuple[float, dict]]) -> str:
 
 
 def main() -> int:
-    if len(sys.argv) != 4:
-        sys.stderr.write("usage: search.py TEXTS EMBEDDINGS QUERY_EMBEDDINGS\n")
+    if len(sys.argv) != 5:
+        sys.stderr.write("usage: search.py TEXTS TEXTS_OUTPUT QUERIES QUERIES_OUTPUT\n")
         return 2
-    texts, answers, queries = (read(path) for path in sys.argv[1:])
-    if len(texts) != len(answers):
-        sys.stderr.write(f"{sys.argv[2]} has {len(answers)} lines for {len(texts)} texts\n")
+    texts, answers, queries, wanted = (read(path) for path in sys.argv[1:])
+    if len(texts) != len(answers) or len(queries) != len(wanted):
+        sys.stderr.write("An output has not as many lines as its input.\n")
         return 1
-    sys.stdout.write("\n".join(table(query, best(query, texts, answers)) for query in queries))
+    tables = (table(query["text"], best(one, texts, answers)) for query, one in zip(queries, wanted, strict=True))
+    sys.stdout.write("\n".join(tables))
     return 0
 
 

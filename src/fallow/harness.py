@@ -320,9 +320,11 @@ def _checked(answers: Any, count: int) -> list[Any]:
 
 def _answer_line(answer: Any) -> bytes:
     try:
-        return _line(answer)
+        line = _line(answer)
     except (TypeError, ValueError, RecursionError) as problem:
         return _line(error("not_json", "The answer is not JSON: " + _clean(str(problem))))
+    # The same JSON with a space, so that no answer is taken for a control line.
+    return b"{ " + line[1:] if line.startswith(b'{"$fallow"') else line
 
 
 def _error_of(problem: Exception) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def test_searches_find_sensible_things(ask, tmp_path):
     answers = ask("".join(texts + queries).encode())
     (tmp_path / "texts").write_text("".join(texts))
     (tmp_path / "output").write_bytes(lines_of(answers[: len(texts)]))
-    (tmp_path / "queries").write_bytes(lines_of(answers[len(texts) :]))
-    files = [str(tmp_path / name) for name in ("texts", "output", "queries")]
+    (tmp_path / "found").write_bytes(lines_of(answers[len(texts) :]))
+    files = [tmp_path / "texts", tmp_path / "output", EMBED / "data/queries.jsonl", tmp_path / "found"]
     done = subprocess.run([sys.executable, EMBED / "search.py", *files], capture_output=True, text=True, check=True)
     blocks = [block.splitlines() for block in done.stdout.strip().split("\n\n")]
     assert [len(block) for block in blocks] == [4, 4, 4]

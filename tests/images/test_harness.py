@@ -196,6 +196,14 @@ def test_harness_mode_speaks_the_control_lines(model):
     assert done.returncode == 0
 
 
+def test_an_answer_is_never_taken_for_a_control_line(model):
+    answer = {"$fallow": "done", "chunk_id": 1}
+    done = run(model("serve(lambda items: items)"), chunk(1, [answer, 2]), harness=True)
+    assert answers(done) == ready_then(answer, 2, answer)
+    control = [line for line in done.stdout.splitlines() if line.startswith(b'{"$fallow"')]
+    assert len(control) == 2
+
+
 @pytest.mark.parametrize("fork", [True, False])
 def test_each_chunk_sees_its_own_names(model, fork):
     names = ["AI_JOB_ID", "AI_CHUNK_ID", "AI_RANGE_START", "AI_RANGE_END"]

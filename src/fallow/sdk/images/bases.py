@@ -96,7 +96,7 @@ class DebianBase:
         try:
             return self.apt.resolve(self.wanted)
         except Refusal as refusal:
-            if refusal.code is not Code.IMAGE_UNKNOWN or self.apt.private:
+            if refusal.code is not Code.IMAGE_UNKNOWN or self.apt.fresh:
                 raise
             self.apt.use_private_lists()  # a fresh machine has no lists at all
             return self.apt.resolve(self.wanted)
@@ -116,7 +116,7 @@ class DebianBase:
         try:
             return self.apt.download(self.packages)
         except Refusal as refusal:
-            if refusal.code is not Code.IMAGE_UNKNOWN or self.apt.private:
+            if refusal.code is not Code.IMAGE_UNKNOWN or self.apt.fresh:
                 raise
             # Lists that are some weeks old name packages that the archive has replaced since.
             self.apt.use_private_lists()

@@ -5,14 +5,12 @@ rarity, so that workers fetch little after an edit. Each has a key made of all t
 the keys, so a second build finds every layer done.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +28,7 @@ from fallow.protocols.oci.documents import (
     RunConfig,
 )
 from fallow.protocols.oci.platforms import host
+from fallow.sdk.images.alone import alone_in
 from fallow.sdk.images.bases import Interpreter, Placed, find_base
 from fallow.sdk.images.layers import write_layer
 from fallow.sdk.images.layout import Image, blob_path, read_image, write_image
@@ -85,7 +84,7 @@ def build_image(
         cache.mkdir(parents=True, exist_ok=True)
         (out / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         # In this order always. Builds that share a cache wait for each other: each would fetch what the other does.
-        with _locked(out), _locked(cache):
+        with alone_in(out), alone_in(cache):
             return _Build(spec, platform, cache, out, progress).run()
     except OSError as problem:
         raise Refusal(
@@ -292,11 +291,3 @@ def _read_state(path: Path) -> dict[str, Any]:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else -1
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One build at a time works in a folder; another process waits here."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

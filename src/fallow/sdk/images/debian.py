@@ -22,6 +22,7 @@ UNNEEDED = re.compile(
     r"libnsl2|libdb5.3|openssl-provider-legacy|gcc-\d+-base)(-.*|:.*)?"
 )
 LISTS = Path("/var/lib/apt/lists")
+_LIST_FILES = "*_Packages*"
 _UPDATE = "Run `apt-get update` as root, or name another base (BASE=, or base in the spec)."
 
 
@@ -33,12 +34,14 @@ class Package:
 
 
 class Apt:
-    """apt's own programs, with the system's lists or with private ones in the cache."""
+    """apt's own programs, with the system's lists or with private ones in the cache. fresh: fetched in this build."""
 
     def __init__(self, cache: Path, progress: Progress) -> None:
         self.cache = cache
         self.progress = progress
-        self.private = False
+        # A machine without lists of its own goes on with those that an earlier build has fetched.
+        self.private = not any(LISTS.glob(_LIST_FILES)) and any((cache / "apt" / "lists").glob(_LIST_FILES))
+        self.fresh = False
 
     def resolve(self, python: str) -> tuple[str, tuple[Package, ...]]:
         """The Python version ("3.11") and the packages of a base with it, sorted by name.
@@ -61,7 +64,7 @@ class Apt:
     def use_private_lists(self) -> None:
         """Fetches apt's lists into the cache. Raises Refusal IMAGE_UNKNOWN when no source can be reached."""
         self.progress("fetching the package lists")
-        self.private = True
+        self.private = self.fresh = True
         for folder in ("lists/partial", "archives/partial"):
             (self.cache / "apt" / folder).mkdir(parents=True, exist_ok=True)
         done = self._run("apt-get", "update", "-qq")
@@ -148,7 +151,7 @@ class Apt:
         """Changes when apt's lists do."""
         folder = self.cache / "apt" / "lists" if self.private else LISTS
         state = hashlib.sha256()
-        for path in sorted(folder.glob("*_Packages*")):
+        for path in sorted(folder.glob(_LIST_FILES)):
             status = path.stat()
             state.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
         return state.hexdigest()

@@ -25,6 +25,7 @@ from fallow.protocols.oci.documents import (
 )
 from fallow.protocols.oci.platforms import select
 from fallow.protocols.oci.reference import Reference, parse_reference
+from fallow.sdk.images.alone import alone_in
 from fallow.sdk.images.layout import Image, blob_path, check_image, is_index, put
 from fallow.sdk.images.spec import Progress
 
@@ -43,7 +44,7 @@ def pull(text: str, platform: Platform, cache: Path, progress: Progress) -> Imag
     reference = parse_reference(text)
     blobs = cache / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)
-    with httpx2.Client(timeout=60, follow_redirects=True) as http:
+    with alone_in(blobs), httpx2.Client(timeout=60, follow_redirects=True) as http:
         return _Pull(reference, blobs, http, progress).image(platform)
 
 
