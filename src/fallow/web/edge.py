@@ -3,13 +3,13 @@
 import re
 import secrets
 import time
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fallow.web.counters import Counters
-from fallow.web.failures import internal
+from fallow.web.failures import REQUEST_ID, internal, log_mistake, route_of
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _log = structlog.get_logger("fallow.web")
@@ -26,7 +26,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = scope[REQUEST_ID] = _request_id(scope)
         started = time.perf_counter()
         status = 0
 
@@ -39,15 +39,15 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_named)
-        except Exception:  # noqa: BLE001  the top of a request: whatever it was, the next one is served
-            _log.exception("request.failed", request_id=request_id, method=scope["method"], route=_route(scope))
+        except Exception as wrong:  # noqa: BLE001  the top of a request: whatever it was, the next one is served
+            log_mistake(scope, wrong)
             if not status:
                 await internal(request_id)(scope, receive, send_named)
         finally:
             self._note(scope, request_id, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        route, method = _route(scope), scope["method"]
+        route, method = route_of(scope), scope["method"]
         self._counters.request(route, method, status, seconds)
         _log.debug(
             "request.done",
@@ -66,9 +66,3 @@ def _request_id(scope: Scope) -> str:
             if _ID.match(given):
                 return given
     return secrets.token_hex(8)
-
-
-def _route(scope: Scope) -> str:
-    """The template, such as "/api/jobs/{job_id}": few, and free of ids."""
-    route: Any = scope.get("route")
-    return str(getattr(route, "path", "")) or "none"

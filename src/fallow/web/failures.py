@@ -4,22 +4,40 @@ from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.refusals import INTERNAL, error_body, headers_of, refusal_body, status_of
 from fallow.web.streams import SenderGone
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+REQUEST_ID = "fallow.request_id"  # the scope's member
+_LOGGED = "fallow.logged"
 _FAULTS_SHOWN = 20
+_log = structlog.get_logger("fallow.web")
 
 
 def refused(refusal: Refusal) -> Response:
     """A refusal as an HTTP answer."""
     return Response(refusal_body(refusal), status_of(refusal.code), headers_of(refusal), "application/json")
+
+
+def log_mistake(scope: Scope, wrong: Exception) -> None:
+    """The whole story, once, before the caller hears of it: the framework raises the same exception again."""
+    if scope.get(_LOGGED) is not wrong:
+        scope[_LOGGED] = wrong
+        request_id, method = scope[REQUEST_ID], scope["method"]
+        _log.error("request.failed", request_id=request_id, method=method, route=route_of(scope), exc_info=wrong)
+
+
+def route_of(scope: Scope) -> str:
+    """The template, such as "/api/jobs/{job_id}": there are few, and they hold no ids."""
+    return str(getattr(scope.get("route"), "path", "")) or "none"
 
 
 def internal(request_id: str) -> Response:
@@ -40,6 +58,7 @@ def handlers() -> dict[int | type[Exception], Handler]:
         RequestValidationError: _on_invalid,
         HTTPException: _on_http,
         SenderGone: _on_sender_gone,
+        Exception: _on_mistake,
     }
 
 
@@ -47,6 +66,11 @@ async def _on_refusal(_request: Request, wrong: Exception) -> Response:
     if not isinstance(wrong, Refusal):
         raise wrong
     return refused(wrong)
+
+
+async def _on_mistake(request: Request, wrong: Exception) -> Response:
+    log_mistake(request.scope, wrong)
+    return internal(request.scope[REQUEST_ID])
 
 
 async def _on_sender_gone(_request: Request, _wrong: Exception) -> Response:

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Scope
 from fallow.protocols.rest.jobs import KeyList, KeyRequest, NewKey, is_job_id
+from fallow.protocols.rest.submissions import check_texts
 from fallow.web.deps import TheDoor, Who
 from fallow.web.messages import key_view, new_key
 
@@ -28,8 +29,7 @@ def create(door: TheDoor, who: Who, request: KeyRequest) -> NewKey:
             "Use letters, digits and . _ -.",
             {"field": "account_id"},
         )
-    if "\0" in request.name:
-        raise Refusal(Code.BAD_REQUEST, "name holds a NUL character.", "Leave it out.", {"field": "name"})
+    check_texts(request.model_dump())
     if (request.expires_seconds or 0) > _EXPIRES_SECONDS_MAX:
         raise Refusal(Code.BAD_REQUEST, "expires_seconds is more than a hundred years.", "Leave it out to let it last.")
     scopes = frozenset(Scope(each) for each in request.scopes)

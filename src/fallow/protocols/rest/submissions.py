@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fallow.core.job import (
     Chunking,
@@ -30,7 +30,7 @@ _VERIFY_FORMS = "hash, quorum:N, quorum:N:exact, quorum:N:json, quorum:N:numeric
 def submission_of(request: JobRequest) -> Submission:
     """What the request asks for. Raises Refusal BAD_REQUEST; what needs more than the words is intake's to check."""
     _check_numbers(request)
-    _check_words(request)
+    check_texts(request.model_dump())
     _check_own_store(request)
     return Submission(
         input_uri=request.input_uri,
@@ -161,15 +161,19 @@ def _numbers(value: object, path: tuple[str, ...]) -> Iterable[tuple[str, float]
         yield ".".join(path), value
 
 
-def _check_words(request: JobRequest) -> None:
-    """Refuses NUL, which no operating system and no PostgreSQL text takes."""
-    for name, value in _texts(request.model_dump(), ()):
+def check_texts(message: Mapping[str, object]) -> None:
+    """Refuses what cannot be kept: NUL, which no system takes in a text, and what UTF-8 cannot say."""
+    for name, value in _texts(message, ()):
         if "\0" in value:
             raise _bad_field(name, "holds a NUL character")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _bad_field(name, "holds half of a surrogate pair") from None
 
 
 def _texts(value: object, path: tuple[str, ...]) -> Iterable[tuple[str, str]]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for name, each in value.items():
             yield ".".join(path), str(name)
             yield from _texts(each, (*path, str(name)))
