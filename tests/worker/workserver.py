@@ -153,6 +153,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.work.requests.append((self.command, self.path, self.headers.get("Range", "")))
         if self.refused():
             return
+        if self.path == "/healthz":
+            self.answer(200, b"ok")
+            return
         if match := re.fullmatch(r"/api/work/images/(.+)", self.path):
             blobs = self.work.images.get(match[1])
             self.answer(200 if blobs else 404, msgspec.json.encode(blobs) if blobs else b"{}")

@@ -9,6 +9,7 @@ from fallow.worker.door import Door, Unreachable
 from fallow.worker.engines.oci_engine import OciEngine
 from fallow.worker.engines.probe import PROGRAMS, Verdict, probe
 from fallow.worker.engines.process import ProcessEngine
+from fallow.worker.hardware import nvidia_gpus
 from fallow.worker.images import Blob, Images, Layout, LayoutUnavailable
 from fallow.worker.options import AgentOptions
 
@@ -58,7 +59,8 @@ def equip(options: AgentOptions, worker_id: str) -> Equipment:
         reaped = engine.reap() if engine is not None else 0
         if reaped and engine is not None:
             options.note(f"{engine.name}: ended {reaped} that an earlier worker had left running")
-    return Equipment(options, containers, process)
+    accelerators = tuple(wire.Accelerator("nvidia", gpu.model, gpu.memory_bytes) for gpu in nvidia_gpus())
+    return Equipment(options, containers, process, accelerators)
 
 
 def _process(options: AgentOptions) -> ProcessEngine | None:
