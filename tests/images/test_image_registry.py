@@ -49,6 +49,7 @@ class Registry(ThreadingHTTPServer):
         self.cut_at = 1000
         self.ranges = True
         self.corrupt = False
+        self.token_answer = json.dumps({"token": "open-sesame"}).encode()
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[str, bytes]] = {}
         root.mkdir()
@@ -84,7 +85,7 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         if self.path.startswith("/token?"):
-            self.answer(200, json.dumps({"token": "open-sesame"}).encode(), "application/json")
+            self.answer(200, self.server.token_answer, "application/json")
         elif self.server.token_wanted and self.headers.get("Authorization") != "Bearer open-sesame":
             realm = f"http://127.0.0.1:{self.server.server_port}/token"
             challenge = f'Bearer realm="{realm}",service="here",scope="repository:{NAME}:pull"'
@@ -168,6 +169,23 @@ def test_an_anonymous_token_is_fetched_where_one_is_wanted(server, tmp_path):
     assert pull(server, tmp_path / "cache").digest == server.digest
     tokens = [path for path in server.asked if path.startswith("/token")]
     assert tokens == ["/token?scope=repository%3Ateam%2Fmodel%3Apull&service=here"]
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"token": 7}', b'{"token": "wrong"}'])
+def test_a_registry_that_gives_no_good_token_is_a_refusal(server, tmp_path, answer):
+    server.token_wanted, server.token_answer = True, answer
+    with pytest.raises(Refusal) as refused:
+        pull(server, tmp_path / "cache")
+    assert refused.value.code is Code.IMAGE_UNKNOWN
+    assert "HTTP 401" in refused.value.message
+
+
+def test_a_blob_longer_than_said_is_refused(server, tmp_path):
+    digest = digest_of(server.layer)
+    server.blobs[digest] = server.layer + bytes(1000)
+    with pytest.raises(Refusal) as refused:
+        pull(server, tmp_path / "cache")
+    assert refused.value.code is Code.FETCH_FAILED
 
 
 @pytest.mark.parametrize("ranges", [True, False])

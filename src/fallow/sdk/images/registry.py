@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx2
+import msgspec
 
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.oci.documents import (
@@ -46,6 +47,11 @@ def pull(text: str, platform: Platform, cache: Path, progress: Progress) -> Imag
     blobs.mkdir(parents=True, exist_ok=True)
     with alone_in(blobs), httpx2.Client(timeout=60, follow_redirects=True) as http:
         return _Pull(reference, blobs, http, progress).image(platform)
+
+
+class _Token(msgspec.Struct):
+    token: str = ""
+    access_token: str = ""
 
 
 class _Pull:
@@ -90,7 +96,7 @@ class _Pull:
         failures = 0
         while failures < TRIES and (have := _size(partial)) < size:
             time.sleep(PAUSE_SECONDS * failures)
-            self.fetch(f"{self.root}/blobs/{digest}", partial, have)
+            self.fetch(f"{self.root}/blobs/{digest}", partial, have, size)
             failures = 0 if _size(partial) > have else failures + 1
         partial.touch()
         with partial.open("rb") as file:
@@ -103,8 +109,8 @@ class _Pull:
             )
         partial.replace(target)
 
-    def fetch(self, url: str, partial: Path, have: int) -> None:
-        """Appends what comes to `partial`; a connection that breaks ends it early."""
+    def fetch(self, url: str, partial: Path, have: int, size: int) -> None:
+        """Appends what comes to `partial`, not much more than `size`; a connection that breaks ends it early."""
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         try:
             with self.http.stream("GET", url, headers=headers | self.authorization()) as answer:
@@ -114,6 +120,8 @@ class _Pull:
                     with partial.open("ab" if answer.status_code == 206 else "wb") as sink:
                         for block in answer.iter_bytes(1 << 18):
                             sink.write(block)
+                            if sink.tell() > size:
+                                break  # its digest cannot be right any more
         except httpx2.TransportError as problem:
             self.progress(f"the connection broke ({type(problem).__name__}); trying again")
 
@@ -146,10 +154,11 @@ class _Pull:
         scope = parts.get("scope", f"repository:{self.reference.name}:pull")
         query = {"scope": scope} | ({"service": parts["service"]} if "service" in parts else {})
         answer = self.http.get(parts["realm"], params=query)
-        if answer.status_code != 200:
-            return ""
-        body = answer.json()
-        return str(body.get("token") or body.get("access_token") or "")
+        try:
+            body = msgspec.json.decode(answer.content, type=_Token)
+        except msgspec.MsgspecError:
+            return ""  # no token: the registry then says itself that it wants one
+        return body.token or body.access_token
 
 
 def _size(path: Path) -> int:
