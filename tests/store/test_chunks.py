@@ -85,11 +85,10 @@ def test_an_illegal_move_in_the_middle_takes_the_moves_before_it_back(yard: Yard
 @pytest.mark.parametrize("missing", ["attempt", "chunk"])
 def test_moves_of_rows_that_are_not_there_are_illegal(yard: Yard, missing: str) -> None:
     job = yard.job(1)
+    attempt = MoveAttempt(AttemptId(77), AttemptEvent.REPORT)
+    chunk = MoveChunk(job.job_key, ChunkId(77), ChunkEvent.OPEN)
     with pytest.raises(IllegalMove):
-        if missing == "attempt":
-            yard.apply(MoveAttempt(AttemptId(77), AttemptEvent.REPORT))
-        else:
-            yard.apply(MoveChunk(job.job_key, ChunkId(77), ChunkEvent.OPEN))
+        yard.apply(attempt if missing == "attempt" else chunk)
 
 
 def test_a_canonical_attempt_must_be_the_chunks_own(yard: Yard) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from fallow.core.changes import MoveAttempt
 from fallow.core.lifecycle import AttemptEvent
 from fallow.core.words import AttemptId, WorkerId
 from fallow.store.port import JobRow, Leased
+from fallow.store.sqlite import SqliteStore
 from tests.store.yard import LEASE, NEVER, T0, Yard, answer, done, spec
 
 THREADS = 8
@@ -114,8 +116,9 @@ def test_only_one_planner_gets_the_job(yard: Yard) -> None:
     assert job.job_id == "one"
 
 
-def test_a_transaction_inside_a_transaction_is_told_instead_of_waiting_for_itself(yard: Yard) -> None:
-    if yard.store.dialect != "sqlite":
-        pytest.skip("PostgreSQL has a connection for each")
-    with yard.store.transaction(), pytest.raises(RuntimeError, match="inside"), yard.store.transaction():
+def test_a_transaction_inside_a_transaction_is_told_instead_of_waiting_for_itself(tmp_path: Path) -> None:
+    """SQLite only: PostgreSQL has a connection for each."""
+    store = SqliteStore(tmp_path / "rows.db")
+    with store.transaction(), pytest.raises(RuntimeError, match="inside"), store.transaction():
         pass
+    store.close()

@@ -99,10 +99,11 @@ def test_connections_that_postgresql_cut_are_replaced(postgres_server: PostgresS
         store.close()
 
 
-def test_a_backup_is_a_whole_database(yard: Yard, tmp_path: Path) -> None:
-    store = yard.store
-    if not isinstance(store, SqliteStore):
-        pytest.skip("PostgreSQL has pg_dump")
+def test_a_backup_is_a_whole_database(tmp_path: Path) -> None:
+    """SQLite only: PostgreSQL has pg_dump."""
+    store = SqliteStore(tmp_path / "rows.db")
+    store.migrate()
+    yard = Yard(store)
     job = yard.job(3, 2)
     store.backup(tmp_path / "copy.db")
     with pytest.raises(Refusal):
@@ -111,6 +112,7 @@ def test_a_backup_is_a_whole_database(yard: Yard, tmp_path: Path) -> None:
     with copy.reading() as tx:
         assert tx.job_by_key(job.job_key) == yard.row(job)
     copy.close()
+    store.close()
 
 
 def test_memory_has_one_connection_for_everything() -> None:

@@ -78,9 +78,14 @@ def test_moves_of_a_job_set_its_moments_and_reason(yard: Yard) -> None:
 
 def test_an_illegal_move_writes_nothing(yard: Yard) -> None:
     job = yard.job()
-    with pytest.raises(IllegalMove), yard.store.transaction() as tx:
-        tx.set_output(job.job_key, "x")
-        tx.move_job(job.job_key, JobEvent.COMPLETE, "", "x", T0)
+
+    def write_and_break_the_law() -> None:
+        with yard.store.transaction() as tx:
+            tx.set_output(job.job_key, "x")
+            tx.move_job(job.job_key, JobEvent.COMPLETE, "", "x", T0)
+
+    with pytest.raises(IllegalMove):
+        write_and_break_the_law()
     assert (yard.row(job).state, yard.row(job).output) == (JobState.RUNNING, "")
 
 

@@ -32,7 +32,7 @@ MIGRATION_LOCK = 3  # beside 1 (chunk numbers) and 2 (story numbers) in queries/
 
 # Every statement takes few rows by an index, so plans are made once and are nested loops over indexes. Which index is
 # best cannot be seen while a table is empty, so plans are thrown away now and then; making them costs milliseconds.
-_OPTIONS = (
+OPTIONS = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
     "-c plan_cache_mode=force_generic_plan -c timezone=UTC"
 )
@@ -122,7 +122,7 @@ class PostgresStore:
         own = conninfo_to_dict(url).get("options") or ""
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
-            kwargs={"options": f"{own} {_OPTIONS}".strip(), "connect_timeout": int(CONNECT_SECONDS)},
+            kwargs={"options": f"{own} {OPTIONS}".strip(), "connect_timeout": int(CONNECT_SECONDS)},
             min_size=1,
             max_size=CONNECTIONS_MAX,
             timeout=CONNECT_SECONDS,
