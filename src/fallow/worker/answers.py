@@ -54,9 +54,9 @@ def parse_json(line: bytes) -> object:
     Python takes more than others do: NaN, Infinity, numbers beyond a double, halves of surrogate pairs. The server's
     reader refuses those, and an answer must not pass here and fail there.
     """
-    parse_float = _finite if _HUGE.search(line) else None
+    decoder = _CAREFUL if _HUGE.search(line) else _DECODER
     try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_not_json, parse_float=parse_float)
+        value: object = decoder.decode(line.decode("utf-8"))
         if b"\\ud" in line or b"\\uD" in line:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
@@ -86,3 +86,7 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is beyond a double")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_json)
+_CAREFUL = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite)
