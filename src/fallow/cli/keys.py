@@ -39,9 +39,7 @@ def listed(server: Server = None, token: Token = None, as_json: AsJson = False) 
 
 @keys.command(epilog=examples("fallow keys add --name office --scope work", "fallow keys add --scope submit"))
 def add(
-    scope: Annotated[
-        list[Scope], typer.Option(help="What it may do; repeatable.", show_default=False)
-    ],
+    scope: Annotated[list[Scope], typer.Option(help="What it may do; repeatable.", show_default=False)],
     name: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "key",
     account: Annotated[str | None, typer.Option(metavar="ID", help="Whose it is. Default: yours.")] = None,
     expires: Annotated[str | None, typer.Option(metavar="TIME", help="How long it is good, such as 30d.")] = None,

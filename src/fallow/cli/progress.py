@@ -47,6 +47,12 @@ class ProgressShown:
         self._rate = Rate()
         self._last_line = time.monotonic()
         self._bar = _Bar() if sys.stderr.isatty() else None
+        self._done: list[int] = []  # at the first look and at the last
+
+    @property
+    def done_here(self) -> int:
+        """Items that were done between the first look and the last; a job that was taken up again had others before."""
+        return self._done[-1] - self._done[0] if self._done else 0
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -61,6 +67,7 @@ class ProgressShown:
         now, progress = time.monotonic(), detail.progress
         done = progress.completed_items + progress.error_items
         self._rate.note(now, done)
+        self._done = [*self._done[:1], done]
         left = self._rate.seconds_left(progress.total_items - done)
         # While the planner is at work the total still grows, and a time left would be a lie.
         said = "" if detail.state == "planning" or left is None else f", {lasting(left)} left"

@@ -18,7 +18,7 @@ from fallow.cli.job_options import JobOptions, check_what_runs, quorum_of, reque
 from fallow.cli.options import AsJson, examples
 from fallow.cli.progress import ProgressShown
 from fallow.cli.showing import note
-from fallow.cli.summary import exit_code, show_summary, top_errors
+from fallow.cli.summary import exit_code, show_last_log, show_summary, top_errors
 from fallow.core.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class _Laptop:
         server = start_embedded(load_settings(given, {}))
         try:
             with Client(server.url, server.admin_key) as client:
-                job_id = _submit_or_go_on(client, fields)
+                job_id = _submit_or_go_on(client, fields, output)
                 cores = len(os.sched_getaffinity(0))
                 plan = FleetPlan(
                     server=server.url,
@@ -133,7 +133,10 @@ class _Laptop:
                 )
                 with _running(Fleet(plan)) as fleet, ProgressShown() as shown:
                     detail = client.wait(job_id, lambda seen: self._look(seen, shown, fleet))
-            show_summary(detail, _errors_in(output), time.monotonic() - started, str(output), as_json)
+                if detail.state == "failed":
+                    show_last_log(client, job_id)
+            seconds = time.monotonic() - started
+            show_summary(detail, _errors_in(output), seconds, shown.done_here, str(output), as_json)
         finally:
             server.stop()
         return exit_code(detail)
@@ -236,7 +239,7 @@ def _derived_job_id(place: _Input, fields: dict[str, Any]) -> str:
     return "run-" + hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
-def _submit_or_go_on(client: "Client", fields: dict[str, Any]) -> str:
+def _submit_or_go_on(client: "Client", fields: dict[str, Any], output: Path) -> str:
     """The job's id: a new job, or the one that was interrupted, with only what is missing to do."""
     try:
         return client.submit(**fields).job_id
@@ -249,7 +252,9 @@ def _submit_or_go_on(client: "Client", fields: dict[str, Any]) -> str:
     note(f"going on with job {job_id}: {done:,} of {total:,} chunks are done")
     if detail.state == "paused":
         client.resume(job_id)
-    elif detail.state in ("failed", "cancelled", "expired"):
+    elif detail.state in ("failed", "cancelled", "expired") or (
+        detail.state == "completed" and not (output / "manifest.json").exists()
+    ):
         client.rerun(job_id)
     return job_id
 

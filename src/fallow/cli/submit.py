@@ -11,7 +11,7 @@ from fallow.cli.job_options import JobOptions, check_what_runs, request_fields, 
 from fallow.cli.options import AsJson, Server, Token, examples
 from fallow.cli.progress import ProgressShown
 from fallow.cli.showing import note, show_json
-from fallow.cli.summary import exit_code, show_summary, top_errors
+from fallow.cli.summary import exit_code, show_last_log, show_summary, top_errors
 from fallow.core.refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -77,8 +77,11 @@ def submit(
             detail = client.wait(job_id, shown)
         if local and detail.state == "completed":
             client.download(job_id, local, overwrite=options.overwrite)
+        if detail.state == "failed":
+            show_last_log(client, job_id)
         errors = top_errors(_error_lines(client, job_id)) if detail.progress.error_items else []
-    show_summary(detail, errors, time.monotonic() - started, str(local) if local else output, as_json)
+    seconds = time.monotonic() - started
+    show_summary(detail, errors, seconds, shown.done_here, str(local) if local else output, as_json)
     raise typer.Exit(exit_code(detail))
 
 

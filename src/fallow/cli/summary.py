@@ -12,9 +12,11 @@ from fallow.cli.showing import many, note, one_line, show_json
 
 if TYPE_CHECKING:
     from fallow.protocols.rest.jobs import JobDetail
+    from fallow.sdk.client import Client
 
 EXIT_COMPLETED, EXIT_FAILED, EXIT_WITH_ERRORS = 0, 1, 3
 _TOP = 5
+_LOG_LINES = 20
 _LINES_READ_MAX = 100_000
 
 
@@ -36,12 +38,25 @@ def top_errors(lines: Iterable[bytes]) -> list[tuple[str, str, int]]:
     return [(code, message, count) for (code, message), count in counts.most_common(_TOP)]
 
 
+def show_last_log(client: "Client", job_id: str) -> None:
+    """On stderr, the last words of the newest attempt that failed: most often they say why."""
+    failed = [each for each in client.attempts(job_id) if each.log_tail.strip()]
+    if failed:
+        note(f"the last of attempt {failed[-1].attempt_id}'s log:")
+        for line in failed[-1].log_tail.strip().splitlines()[-_LOG_LINES:]:
+            note(f"  | {one_line(line)}")
+
+
 def show_summary(
-    detail: "JobDetail", errors: list[tuple[str, str, int]], seconds: float, output: str | None, as_json: bool
+    detail: "JobDetail",
+    errors: list[tuple[str, str, int]],
+    seconds: float,
+    done: int,
+    output: str | None,
+    as_json: bool,
 ) -> None:
-    """On stdout; when the job failed, its reason on stderr."""
+    """On stdout; when the job failed, its reason on stderr. done: items that these seconds were spent on."""
     progress = detail.progress
-    done = progress.completed_items + progress.error_items
     if as_json:
         show_json(
             {
