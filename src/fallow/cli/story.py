@@ -24,7 +24,7 @@ def story(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what happened to a job or a chunk, move by move, and why nothing is being sent now, if so."""
+    """Tell what happened to a job, or to a chunk and its attempts, move by move; and why nothing is sent now, if so."""
     from fallow.sdk.client import Client
 
     with Client(server, token) as client:

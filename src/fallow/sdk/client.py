@@ -180,7 +180,7 @@ class Client:
             yield from answer.iter_bytes()
 
     def story(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> Iterator[StoryLine]:
-        """Every move of a job, or of one chunk and its attempts."""
+        """Every move of the job itself; or of one chunk and its attempts."""
         cursor: int | None = after
         while cursor is not None:
             page = self._transport.ask(Story, "GET", f"{_job(job_id)}/story", chunk=chunk_id, after=cursor)
@@ -188,7 +188,7 @@ class Client:
             cursor = page.next
 
     def events(self, job_id: str, after: int = 0) -> Iterator[StoryLine]:
-        """The story as it happens, until the job is over; takes up again by itself after a cut."""
+        """Every move of the job, its chunks and attempts as it happens, until the job is over; goes on after a cut."""
         return follow_events(self._transport, f"{_job(job_id)}/events", after)
 
     def why_waiting(self, job_id: str) -> list[str]:
