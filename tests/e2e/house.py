@@ -97,7 +97,7 @@ class House:
         self.key = ""
         self.processes: list[Process] = []
         words = ["server", "--data-dir", str(home / "server"), "--listen", f"127.0.0.1:{self.port}"]
-        words += ["--allow-root", str(home), *server_words]
+        words += ["--allow-root", str(home), "--allow-root", str(_base_of(home)), *server_words]
         self.server = Process(words, {"FALLOW_HEARTBEAT_SECONDS": "1", "FALLOW_SILENCE_SECONDS": "5", **settings})
         self.processes.append(self.server)
 
@@ -170,6 +170,11 @@ def numbered(count: int, special: dict[int, object] | None = None) -> Iterator[b
     for index in range(count):
         item = {"n": index, **({"do": special[index]} if special and index in special else {})}
         yield json.dumps(item).encode() + b"\n"
+
+
+def _base_of(home: Path) -> Path:
+    """The test run's own directory, in which the shared image lies."""
+    return next(each for each in home.parents if each.name.startswith("pytest-"))
 
 
 def _free_port() -> int:

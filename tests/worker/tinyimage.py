@@ -44,7 +44,7 @@ def busybox_root(extra: dict[str, bytes] | None = None) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in ("bin", "tmp", "in", "out", "etc"):
             entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
             tar.addfile(entry)
         for name, data, mode in (
             ("bin/busybox", BUSYBOX.read_bytes(), 0o755),

@@ -6,7 +6,7 @@ The store applies the same changes to the rows. This lets one call decide severa
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fallow.core.changes import Change, MoveAttempt, MoveChunk, QueueAttempts
+from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Attempt, Case
 from fallow.core.job import JobSpec
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent, attempt_after, chunk_after
@@ -25,6 +25,10 @@ def settle(case: Case, spec: JobSpec, now: Micros, *, active: bool) -> list[Chan
         step = _accepted(case, spec) or next_changes(case, spec.retry, now)
         if not active:
             step = [change for change in step if not isinstance(change, QueueAttempts)]
+        # A disagreement may have raised what the whole wanted; its pieces start with the job's own quorum.
+        step = [
+            replace(change, answers_wanted=spec.quorum) if isinstance(change, CutChunk) else change for change in step
+        ]
         if not step:
             return made
         made.extend(step)

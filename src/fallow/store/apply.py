@@ -17,8 +17,9 @@ from fallow.core.lifecycle import (
     attempt_after,
     chunk_after,
 )
+from fallow.core.transition import FAULTS_COUNTED
 from fallow.core.words import AttemptId, AttemptState, ChunkId, ChunkState, JobKey, Micros
-from fallow.store.ledger import ITEMS_DONE, ITEMS_ERROR, ITEMS_FAILED, OF_ATTEMPT, OF_CHUNK, Ledger
+from fallow.store.ledger import ATTEMPTS_ERRORED, ITEMS_DONE, ITEMS_ERROR, ITEMS_FAILED, OF_ATTEMPT, OF_CHUNK, Ledger
 from fallow.store.port import ChunkRef, Touched
 from fallow.store.rows import ANSWER_COLUMNS, answer_values, artifact_values, storable
 from fallow.store.session import Row, Session
@@ -161,6 +162,8 @@ class _Work:
         found.checked = found.checked or change.checked
         if change.answer is not None:
             found.answer = change.answer
+        if after is AttemptState.ERRORED and (found.answer is None or found.answer.failure_class not in FAULTS_COUNTED):
+            self._ledger.deltas(attempt.job_key)[ATTEMPTS_ERRORED] -= 1  # nobody's fault: told, and not counted
         if change.event in _ENDS:
             found.over_at = self._now
         self._attempts[change.attempt_id] = found

@@ -16,6 +16,7 @@ from fallow.core.lifecycle import (
     JobEvent,
 )
 from fallow.core.progress import COUNTER_NAMES, Counters
+from fallow.core.transition import FAULTS_COUNTED
 from fallow.core.words import AttemptId, AttemptState, ChunkState, JobKey, JobState, Kind
 from fallow.store.port import AttemptRow, ChunkRow, StoryRow, Tx
 
@@ -61,10 +62,15 @@ def recount(chunks: list[ChunkRow], attempts: list[AttemptRow]) -> Counters:
         attempts_queued=of_attempts[AttemptState.QUEUED],
         attempts_leased=of_attempts[AttemptState.LEASED],
         attempts_over=sum(of_attempts[state] for state in ATTEMPT_OVER),
-        attempts_errored=of_attempts[AttemptState.ERRORED],
+        attempts_errored=sum(_is_counted_error(each) for each in attempts),
         attempts_lost=of_attempts[AttemptState.LOST],
         attempts_invalid=of_attempts[AttemptState.INVALID],
     )
+
+
+def _is_counted_error(row: AttemptRow) -> bool:
+    attempt = row.attempt
+    return attempt.state is AttemptState.ERRORED and attempt.failure_class in FAULTS_COUNTED
 
 
 def _untold(states: dict[tuple[Kind, int], str], story: list[StoryRow]) -> list[str]:

@@ -48,6 +48,7 @@ OF_ATTEMPT: Final = {
     for state in AttemptState
 }
 OF_CHUNK: Final = {state: _PLACE[f"chunks_{state}"] for state in ChunkState}
+ATTEMPTS_ERRORED: Final = _PLACE["attempts_errored"]
 ITEMS_TOTAL: Final = _PLACE["items_total"]
 ITEMS_DONE: Final = _PLACE["items_done"]
 ITEMS_ERROR: Final = _PLACE["items_error"]
@@ -139,7 +140,7 @@ class Ledger:
             deltas = self._deltas[job_key]
             if any(deltas):
                 changed = dict(zip(COUNTER_NAMES, deltas, strict=True))
-                self._session.run("add_to_counters", {"job_key": job_key, **changed})
+                self._session.do("add_to_counters", {"job_key": job_key, **changed})
         self._deltas.clear()
         self._read.clear()
         if self._story:

@@ -100,8 +100,8 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
         WHERE twin.job_key = a.job_key AND twin.chunk_id = a.chunk_id AND twin.attempt_id <> a.attempt_id
           AND twin.attempt_id + 0 > c.attempts_after
           AND ((twin.state = 'queued' AND twin.attempt_id < a.attempt_id)
-               OR (twin.worker_id = :worker_id AND (twin.state IN ('leased', 'reported', 'valid', 'invalid')
-                   OR (twin.state IN ('errored', 'lost', 'aborted') AND a.queued_at > :same_after))))
+               OR (twin.worker_id = :worker_id AND (twin.state IN ('leased', 'reported', 'valid')
+                   OR (twin.state IN ('errored', 'lost', 'aborted', 'invalid') AND a.queued_at > :same_after))))
        OFFSET 0)
  ORDER BY a.attempt_id LIMIT :limit FOR NO KEY UPDATE OF a SKIP LOCKED)
 UPDATE attempt AS t SET state = 'leased', worker_id = :worker_id, leased_at = :now, deadline = :deadline
