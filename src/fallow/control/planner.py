@@ -52,12 +52,21 @@ class Memory:
 class Planner:
     """One step plans one batch of one job."""
 
-    def __init__(self, store: Store, places: Places, plugs: Plugs, settings: Settings, owner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        places: Places,
+        plugs: Plugs,
+        settings: Settings,
+        owner: str,
+        item_bytes_max: int = ITEM_BYTES_MAX,
+    ) -> None:
         self._store = store
         self._places = places
         self._plugs = plugs
         self._settings = settings
         self._owner = owner
+        self._item_bytes_max = item_bytes_max
 
     def step(self) -> bool:
         """True when there was something to do."""
@@ -211,7 +220,7 @@ class Planner:
         line_kind = InputFormat.JSONL if kind is InputFormat.OBJECTS else kind
         header = 1 if kind is InputFormat.CSV and cursor.position == 0 else 0
         sizes = _Sizing(spec, memory, cursor.next_item, header)
-        cutter = Cutter(cursor.position, line_kind, sizes.next())
+        cutter = Cutter(cursor.position, line_kind, sizes.next(), self._item_bytes_max)
         blocks = ahead(_blocks(source, cursor.position))
         at = sizes.first_item
         for cut in _cuts(cutter, blocks):

@@ -1,4 +1,4 @@
-"""One server process of the simulation: the real roles and the real door's translation, over the world's rows and bytes."""
+"""A server process of the simulation: the real roles, the door's own translation, the world's rows and bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +65,7 @@ class Ground:
     plugs: Plugs
     uploads: Path
     faults: Faults
+    item_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Server:
         self.work = Work(store, places, scheduler, settings)
         self.served = Served(places.artifacts, ground.uploads, places.open_source)
         self.roles: dict[str, Callable[[], bool]] = {
-            "planner": Planner(store, places, plugs, settings, name).step,
+            "planner": Planner(store, places, plugs, settings, name, ground.item_bytes_max).step,
             "transitioner": transitioner.step,
             "expiry": transitioner.expire_jobs,
             "verifier": Verifier(store, places, plugs, settings, f"{name}-verifier").step,

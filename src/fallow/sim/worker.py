@@ -1,4 +1,4 @@
-"""A simulated worker: speaks the wire's bytes, runs the model, signs receipts; what goes wrong is chosen from outside."""
+"""A simulated worker: speaks the wire's bytes, runs the model, signs receipts; what goes wrong is chosen outside."""
 
 import random
 from collections.abc import Callable

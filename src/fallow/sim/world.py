@@ -11,6 +11,7 @@ from fallow.artifacts.signing import Signer
 from fallow.clock import ManualClock
 from fallow.control.callers import Caller
 from fallow.control.plugins import Plugs
+from fallow.core.job import ITEM_BYTES_MAX
 from fallow.core.words import AttemptId, ChunkId, Label, Scope
 from fallow.settings import Settings
 from fallow.sim.faults import Faults
@@ -36,6 +37,7 @@ class World:
     settings: Settings = field(default_factory=lambda: Settings(allow_process_jobs=True))
     store: Store | None = None
     server_count: int = 1
+    item_bytes_max: int = ITEM_BYTES_MAX
     plugs: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
     faults: Faults = field(default_factory=Faults)
@@ -69,6 +71,7 @@ class World:
             Plugs(allow_exec=self.settings.allow_exec_plugins, extra=dict(self.plugs)),
             self.folder / "uploads",
             self.faults,
+            self.item_bytes_max,
         )
         with self.rows.transaction() as tx:
             for caller in (SUBMITTER, OPERATOR, OWNER):
