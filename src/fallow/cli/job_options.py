@@ -18,7 +18,7 @@ class JobOptions:
 
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- COMMAND...]", help="Run this in the image instead of its own command."),
+        typer.Argument(metavar="-- COMMAND", help="Run this in the image instead of its own command."),
     ] = None
     image: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="Container image: a reference, or oci:DIR for a layout.")

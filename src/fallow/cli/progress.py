@@ -11,7 +11,7 @@ import typer
 from fallow.cli.showing import many
 
 if TYPE_CHECKING:
-    from fallow.protocols.rest.jobs import JobDetail
+    from fallow.sdk.messages import JobDetail
 
 _LINE_SECONDS = 5.0
 _WINDOW = 60  # looks that the rate is averaged over

@@ -22,8 +22,8 @@ from fallow.cli.summary import exit_code, show_last_log, show_summary, top_error
 from fallow.core.refusals import Code, Refusal
 
 if TYPE_CHECKING:
-    from fallow.protocols.rest.jobs import JobDetail
     from fallow.sdk.client import Client
+    from fallow.sdk.messages import JobDetail
 
 EXIT_INTERRUPTED = 130
 

@@ -8,7 +8,7 @@ from fallow.cli.options import AsJson, JobId, Server, Token, examples
 from fallow.cli.showing import one_line, show_json
 
 if TYPE_CHECKING:
-    from fallow.protocols.rest.jobs import StoryLine
+    from fallow.sdk.messages import StoryLine
 
 
 def register(app: typer.Typer) -> None:

@@ -11,8 +11,8 @@ from fallow.cli.progress import lasting
 from fallow.cli.showing import many, note, one_line, show_json
 
 if TYPE_CHECKING:
-    from fallow.protocols.rest.jobs import JobDetail
     from fallow.sdk.client import Client
+    from fallow.sdk.messages import JobDetail
 
 EXIT_COMPLETED, EXIT_FAILED, EXIT_WITH_ERRORS = 0, 1, 3
 _TOP = 5

@@ -1,0 +1,29 @@
+"""The types that the client gives and takes, by the names they have on the wire."""
+
+from fallow.protocols.rest.jobs import (
+    AttemptView,
+    ChunkView,
+    JobDetail,
+    JobRequest,
+    JobSummary,
+    KeyView,
+    NewKey,
+    Progress,
+    StoryLine,
+    Uploaded,
+    WorkerView,
+)
+
+__all__ = [
+    "AttemptView",
+    "ChunkView",
+    "JobDetail",
+    "JobRequest",
+    "JobSummary",
+    "KeyView",
+    "NewKey",
+    "Progress",
+    "StoryLine",
+    "Uploaded",
+    "WorkerView",
+]
