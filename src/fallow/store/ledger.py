@@ -130,17 +130,13 @@ class Ledger:
         deltas = self._deltas.get(job_key)
         return Counters(*row) if deltas is None else Counters(*map(int.__add__, row, deltas))
 
-    @property
-    def has_story(self) -> bool:
-        return bool(self._story)
-
     def flush(self) -> None:
         """Writes down what there is."""
         for job_key in sorted(self._deltas):
             deltas = self._deltas[job_key]
             if any(deltas):
                 changed = dict(zip(COUNTER_NAMES, deltas, strict=True))
-                self._session.do("add_to_counters", {"job_key": job_key, **changed})
+                self._session.run("add_to_counters", {"job_key": job_key, **changed})
         self._deltas.clear()
         self._read.clear()
         if self._story:

@@ -92,11 +92,6 @@ class PostgresTransaction(Transaction):
         self.session.one("next_chunk_id_lock", {"job_key": job_key})
         return super().chunk_numbers(job_key, count)
 
-    def finish(self) -> None:
-        if self.ledger.has_story:
-            self.session.one("writing_story", {})
-        super().finish()
-
     def _settle_story(self) -> None:
         self.session.one("reading_story", {})
 

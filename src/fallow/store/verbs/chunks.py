@@ -74,8 +74,15 @@ class ChunkVerbs(JobVerbs):
         return self._remember(chunks, attempts)
 
     def cases_of_attempts(self, attempt_ids: Sequence[AttemptId]) -> list[Case]:
-        rows = self.session.all("refs_of_attempts", {"ids": list(attempt_ids)})
-        return self.cases([ChunkRef(*row) for row in dict.fromkeys(rows)])
+        if not attempt_ids:
+            return []
+        ids = {"ids": list(attempt_ids)}
+        if not self.session.writing:
+            rows = self.session.all("refs_of_attempts", ids)
+            return self.cases([ChunkRef(*row) for row in dict.fromkeys(rows)])
+        chunks = self.session.all("lock_chunks_of_attempts", ids)
+        refs = [ChunkRef(row[0], row[1]) for row in chunks]
+        return self._remember(chunks, self.session.all("lock_attempts", set_of(refs)) if refs else [])
 
     def _remember(self, chunks: Sequence[Row], attempts: Sequence[Row]) -> list[Case]:
         cases: dict[Ref, Case] = {}

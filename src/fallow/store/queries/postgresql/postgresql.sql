@@ -7,10 +7,6 @@
 -- Whoever gives out chunk numbers of a job does it alone until the end of the transaction.
 SELECT pg_advisory_xact_lock(1, CAST(:job_key AS integer));
 
--- writing_story
--- Held from the first story number to the commit, so that a reader can wait until no lower number can still appear.
-SELECT pg_advisory_xact_lock_shared(2, 0);
-
 -- reading_story
 -- Waits for those who are between their story numbers and their commit.
 SELECT pg_advisory_xact_lock(2, 0);
@@ -29,6 +25,15 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
        c.extent_skip, c.extent_sha256, c.answers_wanted, c.prior_errors, c.attempts_after, c.parent_id,
        c.canonical_id, c.fault_code, c.fault_message
   FROM unnest(:job_keys::bigint[], :chunk_ids::bigint[]) AS r(job_key, chunk_id)
+  JOIN chunk AS c ON c.job_key = r.job_key AND c.chunk_id = r.chunk_id
+ ORDER BY c.job_key, c.chunk_id FOR NO KEY UPDATE OF c;
+
+-- lock_chunks_of_attempts
+-- The chunks of attempts, in order, locked. Which chunk an attempt belongs to never changes.
+SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.extent_start, c.extent_length,
+       c.extent_skip, c.extent_sha256, c.answers_wanted, c.prior_errors, c.attempts_after, c.parent_id,
+       c.canonical_id, c.fault_code, c.fault_message
+  FROM (SELECT DISTINCT a.job_key, a.chunk_id FROM attempt AS a WHERE a.attempt_id = ANY(:ids::bigint[])) AS r
   JOIN chunk AS c ON c.job_key = r.job_key AND c.chunk_id = r.chunk_id
  ORDER BY c.job_key, c.chunk_id FOR NO KEY UPDATE OF c;
 
@@ -123,10 +128,12 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
  ORDER BY j.job_key LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED;
 
 -- insert_story
--- Moves, as they were made. Differs because a set is one statement here.
+-- Moves, as they were made. Differs because a set is one statement here, and because whoever takes story numbers holds a
+-- lock from the first one to the commit: so a reader can wait until no lower number can still appear.
 INSERT INTO story (at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom)
 SELECT r.at, r.job_key, r.chunk_id, r.attempt_id, r.from_state, r.to_state, r.event, r.cause, r.by_whom
-  FROM json_to_recordset(:rows::json) AS r(at bigint, job_key bigint, chunk_id bigint, attempt_id bigint,
+  FROM (SELECT pg_advisory_xact_lock_shared(2, 0) OFFSET 0) AS held,
+       json_to_recordset(:rows::json) AS r(at bigint, job_key bigint, chunk_id bigint, attempt_id bigint,
        from_state text, to_state text, event text,
        cause text, by_whom text);
 

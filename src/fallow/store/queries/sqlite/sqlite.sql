@@ -16,6 +16,16 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
        '$[0]') AND c.chunk_id = json_extract(r.value, '$[1]')
  ORDER BY c.job_key, c.chunk_id;
 
+-- lock_chunks_of_attempts
+-- The chunks of attempts, in order.
+SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.extent_start, c.extent_length,
+       c.extent_skip, c.extent_sha256, c.answers_wanted, c.prior_errors, c.attempts_after, c.parent_id,
+       c.canonical_id, c.fault_code, c.fault_message
+  FROM (SELECT DISTINCT a.job_key, a.chunk_id FROM json_each(:ids) AS i CROSS JOIN attempt AS a
+            ON a.attempt_id = i.value) AS r
+ CROSS JOIN chunk AS c ON c.job_key = r.job_key AND c.chunk_id = r.chunk_id
+ ORDER BY c.job_key, c.chunk_id;
+
 -- lock_attempts
 -- All attempts of chunks, oldest first.
 SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.failure_class, a.code, a.message,
