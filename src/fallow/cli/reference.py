@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-import click
+import typer
 from typer.main import get_command
 
 _HEAD = """\
@@ -16,7 +17,7 @@ Made from the commands' own help by `python -m fallow.cli.reference`; a test fai
 | code | meaning |
 |---|---|
 | 0 | done; `run` and `submit --wait`: the job completed; `verify`: everything is as it was written and signed |
-| 1 | it failed: the job failed, was cancelled or expired; `verify` found something; `doctor` found something needed missing |
+| 1 | it failed: the job failed, was cancelled or expired; `verify` or `doctor` found something wrong |
 | 2 | refused: what was asked cannot be done, or the command was misspelt |
 | 3 | `run`, `submit --wait`: the job completed, and some items have error lines |
 | 130 | interrupted with Ctrl-C |
@@ -39,13 +40,13 @@ def reference() -> str:
 
     parts = [_HEAD]
     for words, command in _commands(get_command(app), ("fallow",)):
-        context = click.Context(command, info_name=" ".join(words), terminal_width=110, max_content_width=110)
+        context = typer.Context(command, info_name=" ".join(words), terminal_width=110, max_content_width=110)
         text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         parts.append(f"## {' '.join(words)}\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
 
 
-def _commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     parts = getattr(command, "commands", None)
     if parts is None:
         yield words, command
