@@ -13,9 +13,7 @@ ODD = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats()
     | st.text(max_size=20)
-    | st.sampled_from(
-        ["hash", "quorum:2", "file:///etc/passwd", "fallow:x", "http://127.0.0.1/", "oci:/", ""]
-    ),
+    | st.sampled_from(["hash", "quorum:2", "file:///etc/passwd", "fallow:x", "http://127.0.0.1/", "oci:/", ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )

@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp
 from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings
 from fallow.wiring.logs import configure_logs
-from fallow.wiring.system import build, reachable
+from fallow.wiring.system import System, build, reachable
 
 OnReady = Callable[[str, str | None], None]  # (URL, the first admin key, at the first start only)
 _GRACE_SECONDS: Final = 10
@@ -27,22 +28,24 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
     Raises Refusal SETTING_INVALID when it cannot listen, STORAGE_UNREACHABLE when rows or bytes cannot be reached.
     """
     configure_logs()
-    with bound(settings.listen) as door:
-        settings = reachable(settings, door.getsockname()[1])
-        system = build(settings)
-        try:
-            key = system.keys.first()
-            system.roles.start()
-            _log.info("server.started", url=settings.base_url, dialect=system.store.dialect, roles=settings.roles)
-            if has_door(settings):
-                Listener(system.app, lambda: on_ready(settings.base_url, key)).run(sockets=[door])
-            else:
-                door.close()
-                on_ready(settings.base_url, key)
-                _wait_for_end()
-        finally:
-            system.close()
-            _log.info("server.stopped")
+    if has_door(settings):
+        with bound(settings.listen) as door:
+            settings = reachable(settings, door.getsockname()[1])
+            _run(settings, on_ready, lambda system, ready: Listener(system.app, ready).run(sockets=[door]))
+    else:
+        _run(settings, on_ready, lambda _system, ready: _wait_for_end(ready))
+
+
+def _run(settings: Settings, on_ready: OnReady, until_end: Callable[[System, Callable[[], None]], None]) -> None:
+    system = build(settings)
+    try:
+        key = system.keys.first()
+        system.roles.start()
+        _log.info("server.started", url=settings.base_url, dialect=system.store.dialect, roles=settings.roles)
+        until_end(system, lambda: on_ready(settings.base_url, key))
+    finally:
+        system.close()
+        _log.info("server.stopped")
 
 
 def has_door(settings: Settings) -> bool:
@@ -72,6 +75,12 @@ class Listener(uvicorn.Server):
         if self.started:
             self._listening()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Without uvicorn's habit of raising the signal again at the end, which would cut off whoever runs it."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
 
 def bound(listen: str) -> socket.socket:
     """A listening socket. Port 0: any. Raises Refusal SETTING_INVALID."""
@@ -90,8 +99,9 @@ def bound(listen: str) -> socket.socket:
     return found
 
 
-def _wait_for_end() -> None:
+def _wait_for_end(ready: Callable[[], None]) -> None:
     over = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: over.set())
+    ready()
     over.wait()
