@@ -192,15 +192,29 @@ def test_dockers_command_line(tmp_path):
     assert docker == [
         *("docker", "run", "--interactive", "--pull=never", "--cidfile=cid", "--read-only"),
         f"--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size={1 << 30}",
-        *("--cap-drop=ALL", "--security-opt=no-new-privileges", "--pids-limit=512"),
+        *(
+            "--cap-drop=ALL",
+            "--security-opt=no-new-privileges",
+        ),
         *("--label=io.fallow.worker=w", "--label=io.fallow.attempt=7", "--log-driver=none", "--init"),
-        *("--ulimit=nofile=9:9", "--network=none", "--memory=1000", "--memory-swap=1000", "--cpus=1.5"),
+        *(
+            "--ulimit=nofile=9:9",
+            "--network=none",
+            "--pids-limit=512",
+            "--memory=1000",
+            "--memory-swap=1000",
+            "--cpus=1.5",
+        ),
         *("--user=1000:1000", f"--volume={tmp_path}:/out:rw", f"--volume={tmp_path}:/in:ro", "--env=A=b c"),
         *("sha256:1", "/run", "it"),
     ]
     podman = run_arguments(Flavour("podman", "4.3.1", runtime="runc"), spec, "w", "")
     assert podman[:3] == ["podman", "--runtime", "runc"]
     assert {"--rm", "--log-driver=passthrough", "--pidfile=pid", "--timeout=6", "--http-proxy=false"} <= set(podman)
+    ignored = run_arguments(Flavour("podman", "4.3.1", rootless=True, limits=False), spec, "w", "1000:1000")
+    assert "--ulimit=data=1000:1000" in ignored
+    assert not [flag for flag in ignored if flag.startswith(("--memory", "--cpus", "--pids"))]
+    assert "--userns=keep-id" in ignored
     assert "--rm" not in run_arguments(Flavour("podman", "5.2.0"), spec, "w", "")
 
 

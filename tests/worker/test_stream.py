@@ -78,6 +78,15 @@ def test_too_many_lines(any_rig, reuse):
     assert ended.receipt is None
 
 
+def test_a_warm_program_that_answers_one_item_twice_is_found_though_it_lags(any_rig):
+    """It has written enough lines before it has seen the last item; its surplus line comes an item later."""
+    slow = "i=0; while read a; do sleep 0.2; i=$((i+1)); echo $i; [ $i -eq 5 ] && echo 0; done"
+    first = any_rig.sh(slow, items=lines(3), reuse="job")
+    second = any_rig.sh(slow, items=lines(4), reuse="job")
+    assert first.fault is None
+    assert blame(second) == ("submitter", "too_many_lines", None)
+
+
 def test_not_json(any_rig):
     ended = any_rig.sh("read a; echo '{}'; read b; echo hello; cat", items=lines(5))
     assert blame(ended) == ("submitter", "not_json", 1)

@@ -145,7 +145,7 @@ class Agent:
     def _make_bench(self) -> Bench:
         options, equipment, slots = self._options, self._equipment, self._options.slot_count
         ceiling = Ceiling(
-            memory_bytes=options.memory_bytes // slots if options.memory_bytes else None,
+            memory_bytes=options.memory_bytes // slots if options.memory_bytes else _most_of_the_memory(),
             cpus=options.cpus / slots if options.cpus else None,
         )
         outfit = Outfit(
@@ -234,8 +234,8 @@ class Agent:
     def _ask(self, bench: Bench, want: int, leaving: bool) -> wire.Answer | None:
         """One call and what follows from it; None when the server could not be reached or refused."""
         parcels = self._some_ready()
+        reports = self._reports(parcels)
         try:
-            reports = tuple(parcel.report() for parcel in parcels)
             answer = self._door.ask(
                 wire.Ask(self._welcome.worker_id, self._session, want, reports, self._holdings(bench), leaving)
             )
@@ -255,6 +255,19 @@ class Agent:
         if answer.message:
             self._say(answer.message)
         return answer
+
+    def _reports(self, parcels: list[Parcel]) -> tuple[wire.Report, ...]:
+        """What the parcels say. One whose bytes somebody removed is given up: the attempt is given out again."""
+        reports: list[wire.Report] = []
+        for parcel in parcels[:]:
+            try:
+                reports.append(parcel.report())
+            except OSError as wrong:
+                self._say(f"attempt {parcel.attempt_id}: its answers cannot be read any more: {wrong.strerror}")
+                parcels.remove(parcel)
+                self._unready(parcel)
+                self._outbox.forget(parcel)
+        return tuple(reports)
 
     def _accept(self, bench: Bench, lease: wire.Lease) -> None:
         try:
@@ -320,7 +333,7 @@ class Agent:
 
     def _send_off(self, parcel: Parcel, items_done: int) -> None:
         """To the courier if something must be uploaded, else straight to the next call."""
-        large = parcel.artifact_waits and parcel.artifact.stat().st_size > self._welcome.inline_bytes_max
+        large = parcel.waiting_bytes > self._welcome.inline_bytes_max
         with self._lock:
             if large or parcel.log_waits:
                 self._carried[parcel.attempt_id] = items_done
@@ -358,7 +371,7 @@ class Agent:
         size = 0
         with self._lock:
             for parcel in self._ready.values():
-                size += parcel.artifact.stat().st_size if parcel.artifact_waits else 0
+                size += parcel.waiting_bytes
                 if chosen and size > REPORTS_BYTES_MAX:
                     break
                 chosen.append(parcel)
@@ -434,6 +447,11 @@ class Agent:
         if line != self._said:
             self._said = line
             self._options.note(line)
+
+
+def _most_of_the_memory() -> int:
+    """Without a word from the owner a container may have most of the machine's memory, never all of it."""
+    return machine.memory_bytes() // 10 * 9
 
 
 def _pauses() -> Iterator[float]:

@@ -4,10 +4,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fallow.worker.assignment import Assignment
 from fallow.worker.control import Control
+from fallow.worker.faults import workers
 from fallow.worker.slot import Finished, Outfit, Slot
 
 AHEAD_SECONDS = 0.5  # of work kept waiting, so that short chunks do not wait for the network
@@ -76,7 +78,12 @@ class Bench:
 
     def _serve(self, slot: Slot) -> None:
         while (task := self._next(slot)) is not None:
-            slot.run(task.assignment, task.control, lambda finished, task=task: self._done(task, finished))  # type: ignore[misc]
+            try:
+                slot.run(task.assignment, task.control, partial(self._done, task))
+            except Exception as broken:  # noqa: BLE001 - the top of a loop: a bug must not take the slot with it
+                slot.shelf.clear()
+                fault = workers("worker_broken", f"The worker has a bug: {type(broken).__name__}: {broken}")
+                self._done(task, Finished(task.assignment, fault, 0, b"", None, None, "", 0.0))
         slot.close()
 
     def _next(self, slot: Slot) -> Task | None:
@@ -101,7 +108,7 @@ class Bench:
         return self._next(slot)
 
     def _choose(self, slot: Slot) -> Task | None:
-        """A task of the slot's warm job first; else one for which no other idle slot is warm; else any."""
+        """A task of the slot's warm job first; else the one that waits longest."""
         if not self._waiting:
             return None
         warm = next((task for task in self._waiting if slot.shelf.holds(task.assignment.job_id)), None)

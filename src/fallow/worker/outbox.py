@@ -40,6 +40,14 @@ class Parcel:
     def log(self) -> Path:
         return self.directory / LOG
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the artifact, while the server does not have it; 0 when it is gone from the disk."""
+        try:
+            return self.artifact.stat().st_size if self.artifact_waits else 0
+        except OSError:
+            return 0
+
     def report(self) -> wire.Report:
         """As it is told to the server; an artifact that was not uploaded travels inside."""
         return wire.Report(
@@ -111,7 +119,7 @@ def deliver(parcel: Parcel, inline_bytes_max: int, wait: Wait) -> Parcel:
 
     A URL that is over makes the attempt a failure of ours. Raises TransferFailed when the server cannot be reached.
     """
-    if parcel.artifact_waits and parcel.artifact.stat().st_size > inline_bytes_max:
+    if parcel.waiting_bytes > inline_bytes_max:
         try:
             send(parcel.upload_url, parcel.artifact, "application/jsonl", wait)
         except TransferFailed as failed:

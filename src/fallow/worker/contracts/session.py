@@ -19,11 +19,13 @@ class JobMemory:
     """What earlier chunks taught. Shared by the slots of an agent.
 
     start_seconds: from a container's start to its first answer. ends_at_eof: jobs whose image answers only at the end
-    of its input (it buffers), so that each chunk needs its own container.
+    of its input (it buffers), so that each chunk needs its own container. counted: jobs whose image was once watched
+    for long enough after its last answer, and wrote nothing more.
     """
 
     start_seconds: dict[str, float] = field(default_factory=dict)
     ends_at_eof: set[str] = field(default_factory=set)
+    counted: set[str] = field(default_factory=set)
 
 
 class Session:

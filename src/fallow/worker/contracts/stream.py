@@ -20,6 +20,8 @@ from fallow.worker.faults import Fault, bytes_said, of_limits, seconds_said, sub
 STEP_SECONDS = 0.1
 QUIET_SECONDS = 2.0  # all input is written and the program neither answers nor works: it waits for the end of its input
 QUIET_CPU_SECONDS = 0.05
+FIRST_GRACE_SECONDS = 0.5  # of silence after the last answer of a job's first chunk
+GRACE_SECONDS = 0.002  # of later ones; longer where answers come slowly
 GOODBYE_SECONDS = 5.0  # to end by itself after its last answer
 CONTROL = b'{"$fallow"'
 
@@ -78,6 +80,7 @@ class Conversation:
     one_chunk: bool = False
     began: float = 0.0
     last: float = 0.0
+    longest_gap: float = 0.0  # between two answers
     quiet_since: float = 0.0
     quiet_cpu: float = 0.0
     fault: Fault | None = None
@@ -91,7 +94,7 @@ class Conversation:
         self.began = self.last = self.quiet_since = time.monotonic()
         pipes.begin(self.work.log, self._chunk_line(), source, self.one_chunk)
         while self.fault is None and not self._complete():
-            lines = pipes.step(STEP_SECONDS)
+            lines = pipes.step(self._patience())
             for line in lines:
                 self.fault = self.fault or self._take(line)
             if self.fault is None and pipes.overlong:
@@ -127,9 +130,29 @@ class Conversation:
             return self.done
         if self.answered < self.work.staged.sent:
             return False
-        if not self.one_chunk or self.ended or self.session.pipes.out_ended:
+        if self.ended or self.session.pipes.out_ended:
             return True
+        if not self.one_chunk:
+            return time.monotonic() - self.last >= self._grace()
         return time.monotonic() - self.last > GOODBYE_SECONDS
+
+    def _grace(self) -> float:
+        """How long a warm program without harness is watched for a line too many after its last answer.
+
+        A program that answered one item twice is one item behind: its surplus line comes when it has done the last
+        item, so slow answers need a longer look.
+        """
+        grace = GRACE_SECONDS
+        if self.work.staged.sent > 1:
+            grace += min(3 * self.longest_gap, FIRST_GRACE_SECONDS)
+        counted = self.work.assignment.job_id in self.work.shelf.memory.counted
+        return grace if counted else max(grace, FIRST_GRACE_SECONDS)
+
+    def _patience(self) -> float:
+        """For one look at the pipes."""
+        if self.answered < self.work.staged.sent or self.one_chunk or self.work.assignment.harness:
+            return STEP_SECONDS
+        return max(0.0, min(STEP_SECONDS, self.last + self._grace() - time.monotonic()))
 
     def _finish(self) -> None:
         """A line too many, and what is left of the log."""
@@ -137,6 +160,8 @@ class Conversation:
         if self.fault is None and not self.work.assignment.harness:
             for line in [*pipes.step(0), pipes.last_words() if pipes.out_ended else b""]:
                 self.fault = self.fault or (self._take(line) if line else None)
+        if self.fault is None:
+            self.work.shelf.memory.counted.add(self.work.assignment.job_id)
         if self.fault is not None and self.fault.failure_class is FailureClass.SUBMITTER and not pipes.err_ended:
             self._wait_for_log()
         pipes.drain_log()
@@ -188,6 +213,8 @@ class Conversation:
         if not self.session.answered:
             self.session.answered = True
             self.work.shelf.memory.start_seconds[self.work.assignment.job_id] = now - self.session.started
+        elif self.answered:
+            self.longest_gap = max(self.longest_gap, now - self.last)
         self.last = self.quiet_since = now
 
     def _check(self, now: float) -> Fault | None:

@@ -31,6 +31,7 @@ class Flavour:
     """How containers are run here, as the probe found out.
 
     program: "podman" or "docker". runtime: "" for the engine's default. ulimits: such as "nofile=1024:1024".
+    limits: False where limits by control group are taken and ignored (an ordinary user on version 1).
     """
 
     program: str
@@ -39,6 +40,7 @@ class Flavour:
     init: bool = True
     ulimits: tuple[str, ...] = ()
     rootless: bool = False
+    limits: bool = True
 
     @property
     def podman(self) -> bool:
@@ -67,7 +69,6 @@ def run_arguments(flavour: Flavour, spec: ContainerSpec, worker_id: str, user: s
         f"--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size={spec.tmp_bytes}",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
-        f"--pids-limit={spec.pids}",
         f"--label={WORKER_LABEL}={worker_id}",
         f"--label={ATTEMPT_LABEL}={spec.attempt}",
     ]
@@ -81,9 +82,7 @@ def run_arguments(flavour: Flavour, spec: ContainerSpec, worker_id: str, user: s
     arguments += ["--init"] if flavour.init else []
     arguments += [f"--ulimit={each}" for each in flavour.ulimits]
     arguments += [] if spec.network is Network.OUTBOUND else [f"--network={spec.network}"]
-    if spec.memory_bytes is not None:
-        arguments += [f"--memory={spec.memory_bytes}", f"--memory-swap={spec.memory_bytes}"]
-    arguments += [f"--cpus={spec.cpus:g}"] if spec.cpus is not None else []
+    arguments += _limits(flavour, spec)
     if user:
         arguments += ["--userns=keep-id"] if flavour.rootless else []
         arguments += [f"--user={os.getuid()}:{os.getgid()}" if flavour.rootless else f"--user={user}"]
@@ -92,6 +91,17 @@ def run_arguments(flavour: Flavour, spec: ContainerSpec, worker_id: str, user: s
         arguments.append(f"--volume={mount.source}:{mount.target}:{mode}")
     arguments += [f"--env={name}={value}" for name, value in sorted(spec.env.items())]
     return [*arguments, spec.image_id, *spec.command]
+
+
+def _limits(flavour: Flavour, spec: ContainerSpec) -> list[str]:
+    """Memory, processors and processes; where those are ignored, a limit of each process's own memory is better than
+    none."""
+    if not flavour.limits:
+        return [f"--ulimit=data={spec.memory_bytes}:{spec.memory_bytes}"] if spec.memory_bytes is not None else []
+    arguments = [f"--pids-limit={spec.pids}"]
+    if spec.memory_bytes is not None:
+        arguments += [f"--memory={spec.memory_bytes}", f"--memory-swap={spec.memory_bytes}"]
+    return arguments + ([f"--cpus={spec.cpus:g}"] if spec.cpus is not None else [])
 
 
 class OciEngine:

@@ -73,7 +73,8 @@ def probe(program: str, worker_id: str) -> Verdict:
         return version
     rootless = program == "podman" and _rootless()
     wrong = ""
-    for flavour in _variants(Flavour(program, version, ulimits=own_ulimits(), rootless=rootless)):
+    limits = not rootless or Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    for flavour in _variants(Flavour(program, version, ulimits=own_ulimits(), rootless=rootless, limits=limits)):
         wrong = trial(OciEngine(flavour, worker_id))
         if not wrong:
             return Verdict(program, flavour, f"{program} {version} runs containers{_how(flavour)}.")
@@ -155,6 +156,7 @@ def _variants(flavour: Flavour) -> list[Flavour]:
 def _how(flavour: Flavour) -> str:
     how = [f"with {flavour.runtime}"] if flavour.runtime else []
     how += ["rootless"] if flavour.rootless else []
+    how += [] if flavour.limits else ["without limits by control group"]
     how += [] if flavour.init else ["without --init"]
     return f" ({', '.join(how)})" if how else ""
 
