@@ -166,12 +166,19 @@ def test_answers_that_are_too_much_together(any_rig):
     assert blame(ended) == ("limits", "output_too_large", None)
 
 
-def test_a_fork_bomb_ends(any_rig):
+def test_a_fork_bomb_ends(rig):
     script = "f() { f | f & }; f; sleep 1000"
-    limits = LimitsMessage(pids=64, chunk_timeout_seconds=2)
-    ended = any_rig.sh(script, items=lines(1), limits=limits)
+    limits = LimitsMessage(pids=32, chunk_timeout_seconds=1)
+    ended = rig.sh(script, items=lines(1), limits=limits)
     assert str(ended.fault.failure_class) in {"limits", "submitter"}
-    assert any_rig.sh("cat", items=lines(1)).fault is None
+    assert rig.sh("cat", items=lines(1)).fault is None
+
+
+def test_too_many_processes_are_ended(any_rig):
+    """A bounded bomb: without a container, nothing but the watcher stands between it and the machine."""
+    script = "i=0; while [ $i -lt 200 ]; do sleep 1000 & i=$((i+1)); done; wait"
+    ended = any_rig.sh(script, items=lines(1), limits=LimitsMessage(pids=32, chunk_timeout_seconds=5))
+    assert str(ended.fault.failure_class) in {"limits", "submitter"}
 
 
 def test_the_owner_may_stop_it(any_rig):
