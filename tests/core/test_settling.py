@@ -27,7 +27,7 @@ def events(changes: object) -> list[str]:
 
 def test_a_checked_answer_is_accepted_in_the_same_breath() -> None:
     of = case(chunk(), replace(attempt(1, AttemptState.REPORTED), checked=True))
-    assert events(settle(of, SPEC, NOW, active=True)) == ["verify", "agree", "accept"]
+    assert events(settle(of, SPEC, NOW)) == ["verify", "agree", "accept"]
     assert of.chunk.state is ChunkState.DONE
     assert of.chunk.canonical_id == AttemptId(1)
     assert [each.state for each in of.attempts] == [AttemptState.VALID]
@@ -40,24 +40,19 @@ def test_a_checked_answer_is_accepted_in_the_same_breath() -> None:
 )
 def test_what_needs_a_look_waits_for_the_verifier(spec: JobSpec, checked: bool) -> None:
     of = case(chunk(), replace(attempt(1, AttemptState.REPORTED), checked=checked))
-    assert events(settle(of, spec, NOW, active=True)) == ["verify"]
+    assert events(settle(of, spec, NOW)) == ["verify"]
     assert of.chunk.state is ChunkState.VERIFYING
 
 
 def test_what_a_late_answer_made_superfluous_is_taken_back_in_the_same_breath() -> None:
     late = replace(attempt(1, AttemptState.REPORTED), checked=True)
     of = case(chunk(), late, attempt(2, AttemptState.LEASED, deadline=NOW + 1), attempt(3, AttemptState.QUEUED))
-    assert events(settle(of, SPEC, NOW, active=True)) == ["verify", "agree", "accept", "abort", "drop"]
+    assert events(settle(of, SPEC, NOW)) == ["verify", "agree", "accept", "abort", "drop"]
 
 
 def test_an_expired_lease_is_replaced_in_the_same_breath() -> None:
     of = case(chunk(), attempt(1, AttemptState.LEASED, deadline=NOW))
-    assert events(settle(of, SPEC, NOW, active=True)) == ["expire", "QueueAttempts"]
-
-
-def test_a_job_that_does_not_run_gets_no_new_attempts() -> None:
-    of = case(chunk(), attempt(1, AttemptState.LEASED, deadline=NOW))
-    assert events(settle(of, SPEC, NOW, active=False)) == ["expire"]
+    assert events(settle(of, SPEC, NOW)) == ["expire", "QueueAttempts"]
 
 
 @given(cases(), st.integers(1, 4), st.integers(1, 8))
@@ -66,12 +61,12 @@ def test_it_rests_where_the_rows_rest(of: Case, max_errors: int, max_attempts: i
     """For a job with a quorum, where nothing is accepted without a comparison."""
     retry = RetryPolicy(max_errors, max_attempts)
     rows = Rows.of(Case(of.chunk, list(of.attempts)))
-    made = settle(of, replace(QUORUM, retry=retry), NOW, active=True)
+    made = settle(of, replace(QUORUM, retry=retry), NOW)
     rows.apply(made)
     there = rows.case(of.chunk.chunk_id)
     assert of.chunk.state is there.chunk.state
     assert sorted(each.state for each in of.attempts) == sorted(each.state for each in there.attempts)
-    assert settle(of, replace(QUORUM, retry=retry), NOW, active=True) == []
+    assert settle(of, replace(QUORUM, retry=retry), NOW) == []
 
 
 def test_a_report_leaves_its_answer_with_the_attempt() -> None:

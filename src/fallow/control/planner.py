@@ -21,7 +21,7 @@ from fallow.core.job import ITEM_BYTES_MAX, MIB, Input, ItemRange, JobSpec
 from fallow.core.lifecycle import JobEvent
 from fallow.core.refusals import Code, Refusal
 from fallow.core.slicing import even_ranges
-from fallow.core.words import InputFormat, Micros
+from fallow.core.words import InputFormat, JobState, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, PlanCursor, PlannedChunk, Store
 
@@ -117,8 +117,7 @@ class Planner:
         self._check_unchanged(source, memory)
         self._check_range(job.spec, cursor, batch)
         last = _cursor_after(batch, memory, done=True) if batch else replace(cursor, done=True)
-        if self._write(job, batch, last):
-            self._finish(job)
+        self._write_last(job, batch, last)
 
     def _still_ours(self, job: JobRow, source: Source, memory: Memory, checked_at: Micros) -> Micros:
         now = self._places.clock.now()
@@ -133,13 +132,14 @@ class Planner:
         with self._store.transaction() as tx:
             return tx.add_chunks(job.job_key, self._owner, batch, cursor, self._places.clock.now())
 
-    def _finish(self, job: JobRow) -> None:
+    def _write_last(self, job: JobRow, batch: list[PlannedChunk], cursor: PlanCursor) -> None:
+        """The last chunks and the job's move in one: nobody looks again at a job whose plan is done."""
+        now = self._places.clock.now()
         with self._store.transaction() as tx:
-            current = tx.job_by_key(job.job_key)
-            if current is not None and current.state == "planning":
-                tx.move_job(
-                    job.job_key, JobEvent.PLANNED, "the input has been read", "planner", self._places.clock.now()
-                )
+            written = tx.add_chunks(job.job_key, self._owner, batch, cursor, now)
+            current = tx.job_by_key(job.job_key) if written else None
+            if current is not None and current.state is JobState.PLANNING:
+                tx.move_job(job.job_key, JobEvent.PLANNED, "the input has been read", "planner", now)
 
     def _check_unchanged(self, source: Source, memory: Memory) -> None:
         """Raises Refusal INPUT_CHANGED."""

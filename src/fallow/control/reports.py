@@ -11,7 +11,7 @@ from fallow.control.places import Places
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Answer, Artifact, Attempt, Case, Chunk
 from fallow.core.job import JobSpec
-from fallow.core.lifecycle import AttemptEvent
+from fallow.core.lifecycle import ATTEMPT_ANSWERED, AttemptEvent
 from fallow.core.receipt import Receipt, unseal
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, AttemptState, Contract, FailureClass, InputFormat, WorkerId
@@ -141,6 +141,8 @@ def judge(
             return Verdict(attempt_id, "accepted", message="It was reported before."), []
         return _refused(attempt_id, Code.ATTEMPT_OVER, f"The attempt is {attempt.state} already."), []
     late = attempt.state is AttemptState.LOST
+    if one.report.failed is None and _has_answered(case, attempt):
+        return _second_answer(attempt)
     if one.report.failed is not None:
         return _judge_failure(one, case, spec, attempt, pack_key)
     fault = one.fault or _mismatch(one.receipt, case, spec, attempt)
@@ -160,6 +162,23 @@ def judge(
         moves.append(MoveAttempt(attempt_id, AttemptEvent.DISAGREE, fault))
         return _refused(attempt_id, Code.RECEIPT_INVALID, f"The answer was not taken: {fault}."), moves
     return Verdict(attempt_id, "late" if late else "accepted"), moves
+
+
+def _has_answered(case: Case, attempt: Attempt) -> bool:
+    """Whether the same worker has answered the chunk with another attempt: the one it was thought to have lost."""
+    return any(
+        a.worker_id == attempt.worker_id and a.attempt_id != attempt.attempt_id and a.state in ATTEMPT_ANSWERED
+        for a in case.attempts
+    )
+
+
+def _second_answer(attempt: Attempt) -> tuple[Verdict, list[Change]]:
+    """A worker must not agree with itself: its second answer to a chunk is not taken."""
+    said = "This worker has answered the chunk already."
+    verdict = _refused(attempt.attempt_id, Code.ATTEMPT_OVER, said)
+    if attempt.state is AttemptState.LOST:
+        return verdict, []
+    return verdict, [MoveAttempt(attempt.attempt_id, AttemptEvent.ABORT, "its worker has answered the chunk already")]
 
 
 def _judge_forged(one: Opened, attempt: Attempt, fault: str) -> tuple[Verdict, list[Change]]:

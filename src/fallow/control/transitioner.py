@@ -7,10 +7,9 @@ from fallow.core.lifecycle import JobEvent
 from fallow.core.settling import settle
 from fallow.core.words import JobState, Micros
 from fallow.settings import Settings
-from fallow.store.port import JobRow, Store
+from fallow.store.port import JobRow, Store, Tx
 
 _BATCH = 200
-_ACTIVE = (JobState.PLANNING, JobState.RUNNING)
 _MAY_EXPIRE = (JobState.PLANNING, JobState.RUNNING, JobState.PAUSED)
 
 
@@ -37,7 +36,7 @@ class Transitioner:
             for case in tx.cases(late) if late else ():
                 job = tx.job_by_key(case.chunk.job_key)
                 if job is not None:
-                    changes.extend(settle(case, job.spec, now, active=job.state in _ACTIVE))
+                    changes.extend(settle(case, job.spec, now))
             apply_settled(tx, changes, now, "transitioner")
         return bool(late)
 
@@ -58,13 +57,19 @@ class Transitioner:
         now = self._clock.now()
         with self._store.transaction() as tx:
             rows = tx.jobs(account_id=None, before=None, limit=1000, states=_MAY_EXPIRE)
-            over = [job for job in rows if _is_over(job, now)]
+            over = [job for job in rows if _is_over(tx, job, now)]
             for job in over:
                 reason = f"it was not done within {job.spec.expires_seconds} s"
                 tx.move_job(job.job_key, JobEvent.EXPIRE, "its time is over", "transitioner", now, reason=reason)
         return bool(over)
 
 
-def _is_over(job: JobRow, now: Micros) -> bool:
-    seconds = job.spec.expires_seconds
-    return seconds is not None and job.created_at + seconds * 1_000_000 <= now
+def _is_over(tx: Tx, job: JobRow, now: Micros) -> bool:
+    """Whether the job's time is over, counted from its submission or from when it was last asked to run again."""
+    if job.spec.expires_seconds is None:
+        return False
+    micros = job.spec.expires_seconds * 1_000_000
+    if job.created_at + micros > now:
+        return False
+    reruns = (row.at for row in tx.story(job.job_key) if row.event == JobEvent.RERUN)
+    return max(reruns, default=job.created_at) + micros <= now

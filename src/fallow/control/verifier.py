@@ -25,14 +25,13 @@ from fallow.core.lifecycle import AttemptEvent, ChunkEvent
 from fallow.core.receipt import Receipt, unseal
 from fallow.core.refusals import Code, Refusal
 from fallow.core.settling import carry, settle
-from fallow.core.words import AttemptState, JobState, Micros, WorkerId
+from fallow.core.words import AttemptState, Micros, WorkerId
 from fallow.settings import Settings
 from fallow.store.port import AttemptRow, ChunkRef, Store, Tx
 
 _BATCH = 32
 _BACKOFF_SECONDS = 300
 _CLAIM_SECONDS = 600.0  # one artifact may be gigabytes
-_ACTIVE = (JobState.PLANNING, JobState.RUNNING)
 _ANSWERS = (AttemptState.REPORTED, AttemptState.VALID)
 
 
@@ -221,7 +220,7 @@ class Verifier:
             if current is None or job is None or _moved_on(case, current):
                 return
             carry(current, changes)
-            changes = [*changes, *settle(current, job.spec, now, active=job.state in _ACTIVE)]
+            changes = [*changes, *settle(current, job.spec, now)]
             apply_settled(tx, changes, now, "verifier")
             for change in changes:
                 if isinstance(change, MoveAttempt) and change.event is AttemptEvent.DISAGREE:

@@ -190,7 +190,7 @@ class Work:
 
     def _settled(self, tx: Tx, case: Case, now: Micros, job: JobRow | None = None) -> list[Change]:
         job = job or tx.job_by_key(case.chunk.job_key)
-        return settle(case, job.spec, now, active=job.state in _ACTIVE) if job else []
+        return settle(case, job.spec, now) if job else []
 
     def _apply(self, tx: Tx, changes: list[Change], now: Micros, by: str) -> None:
         """Applies the changes, and then what follows for the pieces that a split has made."""
@@ -224,7 +224,7 @@ def apply_settled(tx: Tx, changes: list[Change], now: Micros, by: str) -> None:
         for case in tx.cases(applied.new_chunks) if applied.new_chunks else ():
             job = tx.job_by_key(case.chunk.job_key)
             if job is not None:
-                changes.extend(settle(case, job.spec, now, active=job.state in _ACTIVE))
+                changes.extend(settle(case, job.spec, now))
     for job_key, now_counted in counters.items():
         if hopeless(now_counted):
             _give_up(tx, job_key, now_counted, now)

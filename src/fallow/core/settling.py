@@ -14,17 +14,15 @@ from fallow.core.transition import next_changes
 from fallow.core.words import AttemptId, AttemptState, ChunkState, Micros
 
 
-def settle(case: Case, spec: JobSpec, now: Micros, *, active: bool) -> list[Change]:
+def settle(case: Case, spec: JobSpec, now: Micros) -> list[Change]:
     """All changes that follow from the case as it stands, up to the fixed point; `case` is carried along.
 
-    A chunk that wants one answer is accepted at once when that answer was checked at the door. active: the job still
-    runs; if not, nothing new is queued.
+    A chunk that wants one answer is accepted at once when that answer was checked at the door. Whether the job runs is
+    not asked: nothing is leased of one that does not, and one that goes on needs what was queued meanwhile.
     """
     made: list[Change] = []
     while True:
         step = _accepted(case, spec) or next_changes(case, spec.retry, now)
-        if not active:
-            step = [change for change in step if not isinstance(change, QueueAttempts)]
         # A disagreement may have raised what the whole wanted; its pieces start with the job's own quorum.
         step = [
             replace(change, answers_wanted=spec.quorum) if isinstance(change, CutChunk) else change for change in step

@@ -17,6 +17,7 @@ from fallow.sim.scenario import JobPlan, Scenario
 from fallow.sim.server import Server
 from fallow.sim.worker import SimWorker
 from fallow.sim.world import SUBMITTER, World
+from fallow.store.port import JobRow
 
 _CALM_HOURS = 12.0
 _EXPECTED = frozenset({Code.STORAGE_UNREACHABLE, Code.STATE_CONFLICT, Code.NOT_FOUND, Code.JOB_ID_TAKEN})
@@ -52,16 +53,30 @@ class Driver:
             self._check()
 
     def still(self) -> None:
-        """Faults stop, honest machines join, and every job must end. Raises Broken."""
+        """Faults stop, honest machines join, and every job must end; also when it is asked to run once more. Raises
+        Broken."""
         self.calm = True
         while self.waiting:
             self._submit()
+        self._let_honest_machines_join()
+        self._wait()
+        if self.scenario.verbs:
+            self._run_again()
+            self._wait()
+
+    def _run_again(self) -> None:
+        for row in self._jobs():
+            self._ask(row.job_id, "rerun")
+
+    def _let_honest_machines_join(self) -> None:
         for worker in self.world.workers.values():
             worker.temper = lambda _lease: Deed.HONEST
             worker.asleep_until = 0
         for number in range(5):
             self.world.add_worker(f"helper-{number}", label=Label.EDGE, slots=4, seconds=0.05)
         self._resume_all()
+
+    def _wait(self) -> None:
         if not self.world.run(_CALM_HOURS, self._all_over, tick_seconds=2.0):
             late = [(row.job_id, row.state.value) for row in self._jobs() if row.state not in JOB_OVER]
             raise Broken(f"{late} did not end within {_CALM_HOURS} h after the last fault", self._first_late())
@@ -71,7 +86,7 @@ class Driver:
     def _first_late(self) -> int | None:
         return next((row.job_key for row in self._jobs() if row.state not in JOB_OVER), None)
 
-    def _jobs(self):  # type: ignore[no-untyped-def]
+    def _jobs(self) -> list[JobRow]:
         with self.world.rows.reading() as tx:
             return tx.jobs(account_id=None, before=None, limit=100)
 
@@ -137,6 +152,8 @@ class Driver:
         if point is Point.BYTES and self.rng.random() < self.scenario.outage_rate:
             raise Refusal(Code.STORAGE_UNREACHABLE, "The object store cannot be reached.", "Wait.")
         free = point is not Point.BEFORE_COMMIT and len(self._running) < 3
+        if free and self.scenario.ambush and self._running[-1][1] == "planner" and self.rng.random() < 0.3:
+            self._ambush()
         if free and self.rng.random() < self.scenario.meanwhile_rate:
             self._meanwhile()
             if server.process.dead:
@@ -166,8 +183,9 @@ class Driver:
         self.world.clock.advance(seconds)
 
     def _verb(self) -> None:
-        job_id = self.rng.choice(self.scenario.jobs).job_id
-        verb = self.rng.choice(_VERBS)
+        self._ask(self.rng.choice(self.scenario.jobs).job_id, self.rng.choice(_VERBS))
+
+    def _ask(self, job_id: str, verb: str) -> None:
         server = self.rng.choice(self.world.servers)
         self.touched.add(job_id)
         with self._inside(server, f"{verb} {job_id}"):
@@ -195,11 +213,20 @@ class Driver:
         elif not self.scenario.strict and self.rng.random() < 0.15:
             self._change_input()
 
-    def _change_input(self) -> None:
+    def _ambush(self) -> None:
+        """The input changes under the planner, and its owner does something about the job at the same moment."""
+        plan = self._change_input()
+        if plan is not None:
+            self._ask(plan.job_id, self.rng.choice(("pause", "cancel", "resume")))
+
+    def _change_input(self) -> JobPlan | None:
         plan = self.rng.choice(self.scenario.jobs)
+        if plan in self.waiting:
+            return None
         self.changed.add(plan.job_id)
         for name in plan.files:
             self.world.inputs.files[name] = b'{"n": 1, "do": "ok"}\n'
+        return plan
 
     def _submit(self) -> None:
         if not self.waiting:
@@ -208,10 +235,6 @@ class Driver:
         for name, data in plan.files.items():
             self.world.inputs.files.setdefault(name, data)
         server = self.rng.choice(self.world.servers)
-        if self.calm:
-            server.intake.submit(SUBMITTER, plan.submission)
-            self.waiting.pop(0)
-            return
         with self._inside(server, f"submit {plan.job_id}"):
             try:
                 server.intake.submit(SUBMITTER, plan.submission)

@@ -44,8 +44,8 @@ def asked_of(line: bytes) -> tuple[int, str]:
     """An item's number and wish, from the line that the image gets: {"n", "do"}, or {"text": "do n"}."""
     value = json.loads(line)
     if "text" in value:
-        do, n = value["text"].split()
-        return int(n), do
+        words = value["text"].split()
+        return (int(words[1]), words[0]) if len(words) == 2 and words[1].isdigit() else (0, "ok")
     return int(value["n"]), str(value["do"])
 
 

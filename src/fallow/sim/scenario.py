@@ -78,6 +78,7 @@ class Scenario:
     workers: tuple[WorkerPlan, ...]
     strict: bool
     verbs: bool
+    ambush: bool
     death_rate: float
     outage_rate: float
     meanwhile_rate: float
@@ -103,6 +104,7 @@ def scenario_of(seed: int) -> Scenario:
         workers=tuple(_worker(rng, number, faults) for number in range(rng.randint(1, 5))),
         strict=strict,
         verbs=rng.random() < 0.5,
+        ambush=not strict and rng.random() < 0.1,
         death_rate=rng.choice((0.0, 0.004, 0.02)) if rough else 0.0,
         outage_rate=rng.choice((0.0, 0.01, 0.04)) if rough else 0.0,
         meanwhile_rate=rng.choice((0.0, 0.05, 0.2)) if rough else 0.0,
