@@ -87,6 +87,25 @@ def test_what_cannot_be_done_is_refused_at_the_door(tmp_path: Path, argv: list[s
     assert (tmp_path / "taken" / "output.jsonl").read_text() == "mine\n"
 
 
+def test_without_an_engine_the_remedy_is_said_at_once(tmp_path: Path) -> None:
+    items = lines_file(tmp_path / "in.jsonl", 3)
+    ran = fallow("run", items, "--image", "model:1", "--output", tmp_path / "out", PATH=str(tmp_path))
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error [engine_missing]: ")
+    assert "Install podman" in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_when_every_worker_ends_the_run_ends_with_their_last_words(tmp_path: Path) -> None:
+    items = lines_file(tmp_path / "in.jsonl", 3)
+    (tmp_path / "data" / "worker-1").mkdir(parents=True)
+    (tmp_path / "data" / "worker-1" / "worker.key").write_bytes(b"not a key")
+    ran = fallow("run", items, "--output", tmp_path / "out", "--data-dir", tmp_path / "data", *PROCESS, "--", "cat")
+    assert ran.returncode == 2
+    assert "All workers ended before the job did." in ran.stderr
+    assert "worker.key is damaged" in ran.stderr
+
+
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     items = lines_file(tmp_path / "in.jsonl", 60)
     (tmp_path / "slow.py").write_text(SLOW)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, get_type_hints
@@ -151,8 +152,8 @@ def check_what_runs(options: JobOptions) -> None:
 
 def quorum_of(verify: str) -> int:
     """How many answers the rule wants; 1 where it is no quorum. Its spelling is checked by the server."""
-    parts = verify.split(":")
-    return max(1, int(parts[1])) if parts[0] == "quorum" and len(parts) > 1 and parts[1].isdigit() else 1
+    match = re.match(r"quorum:([0-9]{1,4})(?::|\Z)", verify)
+    return max(1, int(match[1])) if match else 1
 
 
 def _env(pairs: list[str]) -> dict[str, str]:
@@ -165,12 +166,12 @@ def _env(pairs: list[str]) -> dict[str, str]:
 def _range(text: str | None) -> dict[str, int] | None:
     if text is None:
         return None
-    start, dash, end = text.partition("-")
-    if not (dash and start.isdigit() and end.isdigit()):
+    match = re.match(r"([0-9]{1,18})-([0-9]{1,18})\Z", text)
+    if not match:
         raise Refusal(
             Code.RANGE_INVALID, f"{text!r} is not a range of items.", "Write --items 0-99 for the first hundred."
         )
-    return {"start": int(start), "end": int(end)}
+    return {"start": int(match[1]), "end": int(match[2])}
 
 
 def _said(values: dict[str, Any]) -> dict[str, Any] | None:
