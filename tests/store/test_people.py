@@ -1,10 +1,18 @@
 """Accounts, keys, settings, workers, the story."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+
+import psycopg
+import pytest
 
 from fallow.core.lifecycle import JobEvent
 from fallow.core.words import ChunkId, Micros, Scope, WorkerId
+from fallow.store.opening import open_store
 from fallow.store.port import KeyRow, Store, WorkerRow
+from tests.servers.postgresql import PostgresServer
+from tests.store.conftest import migrate
 from tests.store.yard import T0, Yard
 
 KEY = KeyRow("k-1", "acme", "laptop", "ab" * 32, frozenset({Scope.SUBMIT, Scope.WORK}), T0, Micros(T0 + 9))
@@ -73,3 +81,38 @@ def test_the_story_is_told_in_order_and_in_pages(yard: Yard) -> None:
         assert tx.job_events(everything[-1].story_id, 9) == []
         first = tx.story(other.job_key, chunk_id=ChunkId(0), limit=1)
         assert len(tx.story(other.job_key, chunk_id=ChunkId(0), after=first[0].story_id)) == 2
+
+
+@pytest.mark.postgres
+def test_a_reader_of_events_waits_for_lower_numbers_that_are_not_committed_yet(postgres_server: PostgresServer) -> None:
+    """Else a stream that goes on after the highest number it saw would never tell them."""
+    insert = "INSERT INTO story (at, job_key, from_state, to_state, event, cause, by_whom)"
+    with postgres_server.database(migrate) as url, ThreadPoolExecutor(1) as pool:
+        store = open_store(url)
+        with psycopg.connect(url) as slow, psycopg.connect(url, autocommit=True) as quick:
+            slow.execute("SELECT pg_advisory_xact_lock_shared(2, 0)")
+            slow.execute(insert + " VALUES (1, 1, '', 'planning', 'submit', '', 'slow')")
+            quick.execute(insert + " VALUES (1, 2, '', 'planning', 'submit', '', 'quick')")
+            seen = pool.submit(events, store)
+            await_a_waiter(quick)
+            slow.commit()
+            assert seen.result(30) == ["slow", "quick"]
+        store.close()
+
+
+def await_a_waiter(connection: psycopg.Connection[tuple[int]]) -> None:
+    """Until somebody waits for an advisory lock in this database; fails after 30 seconds."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    for _ in range(600):
+        if connection.execute(waiting).fetchone() == (1,):
+            return
+        time.sleep(0.05)
+    pytest.fail("nobody waited")
+
+
+def events(store: Store) -> list[str]:
+    with store.reading() as tx:
+        return [row.by for row in tx.job_events(0, 9)]

@@ -14,7 +14,13 @@ from tests.servers.postgresql import PostgresServer
 from tests.store.conftest import migrate
 
 # Few rows by nature, or not in the way of a worker: all keys, all workers.
-WHOLE_INDEXES = ("attempt_late", "job_leasable", "CONSTANT ROW", "SCAN r")  # a handful, or partial ones that hold only what is asked for
+# A handful of rows by nature, or a partial index that holds only what is asked for.
+WHOLE_INDEXES = (
+    "attempt_late",
+    "job_leasable",
+    "CONSTANT ROW",
+    "SCAN r",
+)
 WALKS_ALLOWED = {"all_keys", "keys", "workers", "take_attempt_numbers"}
 
 

@@ -21,7 +21,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, JobKey, Micros, WorkerId
 from fallow.store.ledger import Specs
 from fallow.store.migrations import Migration, migrate, migrations
-from fallow.store.port import Tx
+from fallow.store.port import StoryRow, Tx
 from fallow.store.session import Params, Row
 from fallow.store.statements import statements
 from fallow.store.transaction import Transaction
@@ -45,8 +45,18 @@ class PostgresSession:
     """One transaction on one connection."""
 
     def __init__(self, connection: psycopg.Connection[Row], writing: bool) -> None:
+        self._connection = connection
         self._cursor = connection.cursor(binary=True)
         self.writing = writing
+
+    def take_picture(self) -> None:
+        """From the next statement on all see the same moment."""
+        self._connection.rollback()
+        self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def drop_picture(self) -> None:
+        """From now on each statement sees its own moment."""
+        self._connection.rollback()
 
     def all(self, name: str, params: Params) -> list[Row]:
         return self._execute(name, params).fetchall()
@@ -92,8 +102,16 @@ class PostgresTransaction(Transaction):
         self.session.one("next_chunk_id_lock", {"job_key": job_key})
         return super().chunk_numbers(job_key, count)
 
-    def _settle_story(self) -> None:
-        self.session.one("reading_story", {})
+    def job_events(self, after: int, limit: int, job_key: JobKey | None = None) -> list[StoryRow]:
+        """A reading transaction gets a new picture by this: one taken before the lock could miss a lower number."""
+        session = self.session
+        if session.writing or not isinstance(session, PostgresSession):
+            return super().job_events(after, limit, job_key)
+        session.drop_picture()
+        session.one("reading_story", {})
+        found = super().job_events(after, limit, job_key)
+        session.take_picture()
+        return found
 
     def _lease_rows(self, params: dict[str, object]) -> list[Row]:
         return sorted(self.session.all("lease", params))
@@ -142,8 +160,9 @@ class PostgresStore:
     @contextmanager
     def reading(self) -> Iterator[Tx]:
         with self._connection() as connection:
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield PostgresTransaction(PostgresSession(connection, writing=False), self._specs, self._plan_ahead)
+            session = PostgresSession(connection, writing=False)
+            session.take_picture()
+            yield PostgresTransaction(session, self._specs, self._plan_ahead)
             connection.rollback()
 
     @contextmanager
