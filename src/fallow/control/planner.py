@@ -18,7 +18,7 @@ from fallow.control.plugins import Plugs
 from fallow.control.staging import columns_of, staged_lines
 from fallow.core.chunk import Extent, ItemFault
 from fallow.core.job import ITEM_BYTES_MAX, MIB, Input, ItemRange, JobSpec
-from fallow.core.lifecycle import JobEvent
+from fallow.core.lifecycle import JOB_OVER, JobEvent
 from fallow.core.refusals import Code, Refusal
 from fallow.core.slicing import even_ranges
 from fallow.core.words import InputFormat, JobState, Micros
@@ -89,10 +89,11 @@ class Planner:
 
     def _fail(self, job: JobRow, refusal: Refusal) -> None:
         """The input is not what it was at the door: the job cannot go on, and says why."""
+        now = self._places.clock.now()
         with self._store.transaction() as tx:
-            tx.move_job(
-                job.job_key, JobEvent.FAIL, refusal.code, "planner", self._places.clock.now(), reason=str(refusal)
-            )
+            current = tx.job_by_key(job.job_key)
+            if current is not None and current.state not in JOB_OVER:  # cancelled or deleted while it was read
+                tx.move_job(job.job_key, JobEvent.FAIL, refusal.code, "planner", now, reason=str(refusal))
 
     def _plan(self, job: JobRow) -> None:
         memory = self._memory_of(job)

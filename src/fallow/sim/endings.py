@@ -37,8 +37,11 @@ def _check_job(driver: Driver, plan: JobPlan, job: JobRow, results: list[ResultR
         return
     expected = [line for row in results for line in _expected_of(driver, plan, job, row)]
     told = [json.loads(line)["output"] for line in driver.world.server.results.lines(SUBMITTER, plan.job_id, -1, 10**9)]
-    if told != [json.loads(line) for line in expected]:
-        raise Broken(f"the results of {job.job_id} are not what its chunks say", job.job_key)
+    wanted = [json.loads(line) for line in expected]
+    if told != wanted:
+        place = next((n for n, pair in enumerate(zip(told, wanted, strict=False)) if pair[0] != pair[1]), len(told))
+        what = f"of {len(told)} results of {job.job_id}, {len(wanted)} expected, number {place} is another one"
+        raise Broken(f"{what}: {told[place : place + 1]} for {wanted[place : place + 1]}", job.job_key)
     if job.state is JobState.COMPLETED:
         _check_completed(driver, plan, job, expected)
     elif job.state is JobState.FAILED:
@@ -63,7 +66,7 @@ def _expected_of(driver: Driver, plan: JobPlan, job: JobRow, row: ResultRow) -> 
     for place, item in enumerate(items):
         if liar is None and plan.items[item].do in BAD:
             raise Broken(f"item {item} can have no answer and has one", job.job_key, row.chunk_id)
-        yield plan.expected(item) if liar is None else lie_to(place, liar)
+        yield plan.expected(item, sent=True) if liar is None else lie_to(place, liar)
 
 
 def _answered_by(row: ResultRow) -> int:

@@ -49,10 +49,11 @@ class JobPlan:
         verify = self.submission.verify
         return verify.quorum if verify.method is VerifyMethod.QUORUM else 1
 
-    def expected(self, item: int) -> bytes:
-        """The line of item number `item` when nothing but the item itself is to blame."""
+    def expected(self, item: int, *, sent: bool = False) -> bytes:
+        """The line of item number `item` when nothing but the item itself is to blame. sent: a worker got it, even if
+        it is huge: the planner refuses such an item once, and whoever asks for a rerun has it tried."""
         one = self.items[item]
-        if one.do == "huge":
+        if one.do == "huge" and not sent:
             return fault_line("item_too_large", "The item is larger than 64 MiB.")
         return expected_line(one.n, one.do)
 
