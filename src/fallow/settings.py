@@ -121,3 +121,36 @@ def _contradictions(settings: Settings) -> list[str]:
     if wrong:
         found.append(f"roles: {', '.join(wrong)} unknown; there are {', '.join(sorted(known))}")
     return found
+
+
+def page() -> str:
+    """docs/settings.md."""
+    rows = "".join(
+        f"| `{each.name}` | `{_shown(each.default)}` | {each.metadata['reason']} |\n" for each in fields(Settings)
+    )
+    return _PAGE + rows
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    if isinstance(default, tuple):
+        return os.pathsep.join(map(str, default)) or " "
+    return str(default) or " "
+
+
+_PAGE = """<!-- Made by `python -m fallow.settings`; a test fails when it is stale. -->
+# Settings of a server
+
+Each is an option of `fallow server` where that has one, else the environment variable `FALLOW_` and its name in capitals;
+lists of directories are separated as in `PATH`. All mistakes are reported together, before anything starts.
+
+| setting | default | why |
+|---|---|---|
+"""
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(page())
