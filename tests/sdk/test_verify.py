@@ -68,6 +68,9 @@ def test_every_flipped_byte_is_found_in_its_file(pristine: Path, tmp_path: Path,
         flipped(out / name, position, chance.randrange(8))
         verdict = verify(out)
         assert verdict.blames(name), f"byte {position} of {name}: {verdict.findings}"
+        if name != "manifest.json" and (out / name).read_bytes().count(b"\n") == original.count(b"\n"):
+            line = original[:position].count(b"\n") + 1
+            assert line in [finding.line for finding in verdict.findings], f"byte {position}: {verdict.findings}"
         (out / name).write_bytes(original)
 
 
