@@ -142,7 +142,7 @@ def _shown(default: object) -> str:
 _PAGE = """<!-- Made by `python -m fallow.settings`; a test fails when it is stale. -->
 # Settings of a server
 
-Each is an option of `fallow server` where that has one, else the environment variable `FALLOW_` and its name in capitals;
+Each is an option of `fallow server` where that has one, else the variable `FALLOW_` and its name in capitals;
 lists of directories are separated as in `PATH`. All mistakes are reported together, before anything starts.
 
 | setting | default | why |
