@@ -103,6 +103,20 @@ def test_an_accepted_job_survives_kill_9(start, tmp_path):
         await_planned(admin, "kept", tmp_path / "server.log")
 
 
+def test_a_stream_without_end_does_not_hold_the_end_up(start):
+    server = start()
+    with client(server.url, server.key) as admin:
+        uri = admin.put("/api/inputs/a.jsonl", content=b"1\n").json()["uri"]
+        job = {"input_uri": uri, "input_format": "jsonl", "command": ["cat"], "job_id": "endless"}
+        admin.post("/api/jobs", json=job)
+        with admin.stream("GET", "/api/jobs/endless/events", timeout=30) as events:
+            lines = events.iter_lines()
+            next(lines)
+            server.process.terminate()
+            assert "event: over" not in list(lines)  # ends, and does not break off
+    assert server.process.wait(30) == 0
+
+
 def test_what_cannot_be_started_is_refused(start, tmp_path):
     taken = start()
     for settings, code in (

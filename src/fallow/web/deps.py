@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Event
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -26,7 +27,7 @@ from fallow.web.signin import SignIn
 @dataclass(frozen=True, slots=True)
 class Door:
     """checks: what /readyz asks, by name; each raises a Refusal when its part cannot be reached. ring: tells a role of
-    this process, by name, that there is something to do."""
+    this process, by name, that there is something to do. closing: set at the process's end, for endless answers."""
 
     settings: Settings
     clock: Clock
@@ -43,6 +44,7 @@ class Door:
     counters: Counters
     checks: Mapping[str, Callable[[], None]]
     ring: Callable[[str], None]
+    closing: Event
 
 
 async def the_door(request: Request) -> Door:

@@ -42,7 +42,7 @@ def events(
 async def _stream(door: Door, who: Caller, job_id: str, after: int) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     quiet = 0
-    while True:
+    while not door.closing.is_set():
         over, rows = await anyio.to_thread.run_sync(partial(_look, door, who, job_id, after))
         if rows:
             after, quiet = rows[-1].story_id, 0

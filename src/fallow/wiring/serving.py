@@ -31,7 +31,11 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
     if has_door(settings):
         with bound(settings.listen) as door:
             settings = reachable(settings, door.getsockname()[1])
-            _run(settings, on_ready, lambda system, ready: Listener(system.app, ready).run(sockets=[door]))
+            _run(
+                settings,
+                on_ready,
+                lambda system, ready: Listener(system.app, ready, system.door.closing).run(sockets=[door]),
+            )
     else:
         _run(settings, on_ready, lambda _system, ready: _wait_for_end(ready))
 
@@ -53,9 +57,9 @@ def has_door(settings: Settings) -> bool:
 
 
 class Listener(uvicorn.Server):
-    """uvicorn that says when it listens."""
+    """uvicorn that says when it listens and when it stops listening."""
 
-    def __init__(self, app: ASGIApp, listening: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, listening: Callable[[], None], closing: threading.Event) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -69,11 +73,16 @@ class Listener(uvicorn.Server):
             )
         )
         self._listening = listening
+        self._closing = closing
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Without uvicorn's habit of raising the signal again at the end, which would cut off whoever runs it."""

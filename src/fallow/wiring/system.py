@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,6 +121,7 @@ def _assembled(settings: Settings, clock: Clock, store: Store, places: Places, *
         counters=counters,
         checks={"rows": store.ping, "bytes": places.artifacts.ping},
         ring=roles.ring,
+        closing=threading.Event(),
     )
     return System(settings, clock, store, places, keys, door, build_app(door), roles)
 
