@@ -203,6 +203,8 @@ class ChunkVerbs(JobVerbs):
         cases = [case for case in self.cases(refs) if case.chunk.state in _UNDONE]
         if not cases:
             return 0
+        active = [a for case in cases for a in case.attempts if a.state in _TAKEN_BACK]
+        self.apply([MoveAttempt(a.attempt_id, _TAKEN_BACK[a.state], "its run is over") for a in active], now, by)
         wanted = self.spec(job_key).quorum
         deltas = self.ledger.deltas(job_key)
         rows: list[Row] = []

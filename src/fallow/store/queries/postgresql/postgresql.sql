@@ -100,7 +100,7 @@ WITH a AS MATERIALIZED (
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
        c.extent_sha256
   FROM attempt AS a JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
- WHERE a.job_key = :job_key AND a.state = 'queued' AND NOT EXISTS (
+ WHERE a.job_key = :job_key AND a.state = 'queued' AND c.state IN ('open', 'verifying') AND NOT EXISTS (
        SELECT 1 FROM attempt AS twin
         WHERE twin.job_key = a.job_key AND twin.chunk_id = a.chunk_id AND twin.attempt_id <> a.attempt_id
           AND twin.attempt_id + 0 > c.attempts_after
