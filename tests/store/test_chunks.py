@@ -260,3 +260,14 @@ def test_two_applies_in_one_transaction_see_each_other(yard: Yard) -> None:
         assert tx.apply([], T0, "x").counters == {}
         assert tx.lease(JobKey(job.job_key), WorkerId("w"), 1, T0, LEASE, NEVER) == []
     assert yard.counters(job).chunks_done == 1
+
+
+def test_what_a_failed_chunk_left_queued_is_never_leased_and_dropped_at_the_rerun(yard: Yard) -> None:
+    job = yard.job(1, 1, quorum=2)
+    yard.apply(MoveChunk(job.job_key, ChunkId(0), ChunkEvent.FAIL, fault=ItemFault("x", "Gone.")))
+    assert yard.lease(job) == []
+    with yard.store.transaction() as tx:
+        assert tx.reopen_chunks(job.job_key, 9, T0, "x") == 1
+    assert yard.counters(job).attempts_queued == 0
+    yard.open(job, 1)
+    assert len(yard.lease(job)) == 1

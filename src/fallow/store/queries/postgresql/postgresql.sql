@@ -94,7 +94,8 @@ UPDATE chunk AS c SET verify_owner = r.owner, verify_until = r.until
 -- lease
 -- Queued attempts that this worker may have, oldest first, are leased: never two of a chunk, never one of a chunk
 -- that it
--- holds or has answered, and one of a chunk that it failed or lost only when nobody else took it for a while.
+-- holds or has answered well, and one of a chunk that it failed, lost or answered badly only when nobody else took it
+-- for a while.
 -- OFFSET 0 keeps the planner from making a join of the inner query, which on a table that was empty walks all attempts.
 WITH a AS MATERIALIZED (
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,

@@ -47,7 +47,7 @@ UPDATE chunk SET state = 'open', version = version + 1
 -- leasable_attempts
 -- Queued attempts that this worker may have, oldest first: never two of a chunk, never one of a chunk that it holds
 -- or has
--- answered, and one of a chunk that it failed or lost only when nobody else took it for a while.
+-- answered well, and one of a chunk that it failed, lost or answered badly only when nobody else took it for a while.
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
        c.extent_sha256
   FROM attempt AS a INDEXED BY attempt_queued
