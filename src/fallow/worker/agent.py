@@ -6,14 +6,10 @@ is reported, so that neither end can lose it.
 
 import contextlib
 import queue
-import random
 import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -23,19 +19,21 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.words import FailureClass
 from fallow.protocols.rest import work as wire
 from fallow.worker import machine
+from fallow.worker.alone import alone
 from fallow.worker.bench import Bench, Task
 from fallow.worker.contracts.contract import Ceiling
 from fallow.worker.door import Door, Unreachable
 from fallow.worker.equipment import Equipment, equip
+from fallow.worker.greeting import hello
 from fallow.worker.identity import Identity, load_identity
 from fallow.worker.options import AgentOptions
 from fallow.worker.outbox import Outbox, Parcel, deliver
+from fallow.worker.pacing import Strain, pauses
 from fallow.worker.receipts import Signer
-from fallow.worker.slot import CONTRACTS, Finished, Outfit
+from fallow.worker.slot import Finished, Outfit
 from fallow.worker.transfer import TransferFailed
 from fallow.worker.wire import from_lease
 
-BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 REPORTS_BYTES_MAX = 8 << 20  # of artifacts inside one call
 CLOCK_SECONDS = 60.0
 COURIERS = 2
@@ -50,7 +48,7 @@ def run_agent(options: AgentOptions, stop_event: threading.Event, abort_event: t
     Raises Refusal for what waiting cannot mend: no engine, a wrong token, a data directory it may not write.
     """
     identity = load_identity(options.data_dir)
-    with _alone(options.data_dir):
+    with alone(options.data_dir):
         equipment = equip(options, identity.worker_id)
         agent = Agent(options, identity, equipment, stop_event, abort_event or threading.Event())
         return agent.run()
@@ -66,25 +64,6 @@ def stop_on_signals() -> tuple[threading.Event, threading.Event]:
     signal.signal(signal.SIGTERM, heard)
     signal.signal(signal.SIGINT, heard)
     return stop, abort
-
-
-@dataclass(slots=True)
-class Strain:
-    """How long to hold back after failures that were this machine's own."""
-
-    failures: int = 0
-    until: float = 0.0
-
-    def felt(self, failure_class: FailureClass | None) -> None:
-        if failure_class is FailureClass.WORKER:
-            self.failures += 1
-            self.until = time.monotonic() + min(300.0, 2.0**self.failures)
-        elif failure_class is None:
-            self.failures, self.until = 0, 0.0
-
-    @property
-    def holds(self) -> bool:
-        return time.monotonic() < self.until
 
 
 class Agent:
@@ -162,11 +141,11 @@ class Agent:
 
     def _greet(self) -> bool:
         """Hello until it is welcome; False when told to stop first. Raises Refusal."""
-        for pause in _pauses():
+        for pause in pauses():
             if self._stop.is_set() or self._abort.is_set():
                 return False
             try:
-                self._welcome = self._door.hello(self._hello())
+                self._welcome = self._door.hello(hello(self._options, self._identity, self._equipment, self._session))
             except Unreachable as away:
                 self._say(f"{away} The worker keeps trying.")
                 self._stop.wait(pause)
@@ -184,31 +163,9 @@ class Agent:
         if self._welcome.message:
             self._say(self._welcome.message)
 
-    def _hello(self) -> wire.Hello:
-        options = self._options
-        return wire.Hello(
-            public_key=self._identity.public_key,
-            session=self._session,
-            name=options.name,
-            capability=wire.CapabilityMessage(
-                platform=machine.platform_name(),
-                cores=options.cpus or float(machine.cores()),
-                memory_bytes=options.memory_bytes or machine.memory_bytes(),
-                disk_bytes=machine.disk_bytes_free(options.data_dir),
-                slots=options.slot_count,
-                engines=self._equipment.names,
-                contracts=tuple(CONTRACTS),
-                accelerators=self._equipment.accelerators,
-                version=machine.fallow_version(),
-            ),
-            time=SystemClock().now(),
-            label=options.label,
-            signature=self._identity.sign(b"fallow-hello:" + self._session.encode()),
-        )
-
     def _work(self, bench: Bench) -> None:
         """Ask, hand out, ask again; until told to stop."""
-        pauses = _pauses()
+        waits = pauses()
         next_want = last_call = 0.0
         while not self._stop.is_set() and not self._abort.is_set():
             now = time.monotonic()
@@ -220,9 +177,9 @@ class Agent:
             answer = self._ask(bench, want, leaving=False)
             last_call = time.monotonic()
             if answer is None:
-                self._wait(next(pauses), only_stop=True)
+                self._wait(next(waits), only_stop=True)
                 continue
-            pauses = _pauses()
+            waits = pauses()
             if want:
                 next_want = 0.0 if answer.leases else last_call + answer.wait_seconds
 
@@ -283,7 +240,7 @@ class Agent:
         if refused.code is Code.WORKER_UNKNOWN:
             self._say("The server does not know this worker any more; it says hello again.")
             with contextlib.suppress(Unreachable):
-                self._welcome = self._door.hello(self._hello())
+                self._welcome = self._door.hello(hello(self._options, self._identity, self._equipment, self._session))
             return
         if refused.code is Code.TOO_LARGE and parcels:
             # Artifacts inside the call were too much for the server: from now on they are uploaded.
@@ -347,7 +304,7 @@ class Agent:
     def _courier(self) -> None:
         """Uploads until the agent is over; an unreachable store is tried for ever."""
         while (parcel := self._carry.get()) is not None:
-            for pause in _pauses():
+            for pause in pauses():
                 try:
                     parcel = self._outbox.update(deliver(parcel, self._welcome.inline_bytes_max, self._over.wait))
                 except TransferFailed as failed:
@@ -403,12 +360,12 @@ class Agent:
             self._say(f"leaving: {len(held)} chunks are still held; the ones that run are finished first")
         bench.stop_all(OWNER_STOPPED, waiting_only=True)
         until = time.monotonic() + self._options.drain_seconds
-        pauses = _pauses()
+        waits = pauses()
         next_call = 0.0
         while bench.held() and not self._abort.is_set() and time.monotonic() < until:
             if self._ready_any() or time.monotonic() >= next_call:
                 answer = self._ask(bench, 0, leaving=True)
-                pause = next(pauses) if answer is None else self._welcome.heartbeat_seconds
+                pause = next(waits) if answer is None else self._welcome.heartbeat_seconds
                 next_call = time.monotonic() + pause
                 if answer is None:
                     self._wait(pause)
@@ -452,28 +409,3 @@ class Agent:
 def _most_of_the_memory() -> int:
     """Without a word from the owner a container may have most of the machine's memory, never all of it."""
     return machine.memory_bytes() // 10 * 9
-
-
-def _pauses() -> Iterator[float]:
-    """For ever; with jitter, so that a fleet does not come back all at once."""
-    for pause in BACK_OFF_SECONDS:
-        yield pause * random.uniform(0.5, 1.0)
-    while True:
-        yield BACK_OFF_SECONDS[-1] * random.uniform(0.5, 1.0)
-
-
-@contextlib.contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """One agent per data directory: two would clean each other's slots."""
-    import fcntl
-
-    with (data_dir / "worker.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Refusal(
-                Code.STATE_CONFLICT,
-                f"Another worker runs on the data directory {data_dir}.",
-                "Give this one its own with --data-dir.",
-            ) from None
-        yield

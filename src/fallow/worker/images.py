@@ -134,14 +134,15 @@ class Images:
         raise TransferFailed("the bytes are not those of their digest")
 
     def _load_podman(self, layout: Layout) -> str | Fault:
-        """podman reads an OCI layout as it is. Its name for it is odd, so the printed id counts."""
+        """podman reads an OCI layout as it is, and makes the path into a name: so the path is a short, plain one."""
         with tempfile.TemporaryDirectory(dir=self._directory) as directory:
-            blobs = Path(directory, "blobs", "sha256")
+            image = Path(directory, "image")
+            blobs = image / "blobs" / "sha256"
             blobs.mkdir(parents=True)
             for blob in layout.blobs:
                 os.link(self._blobs / _hex(blob.digest), blobs / _hex(blob.digest))
             (blobs / _hex(layout.digest)).write_bytes(layout.manifest)
-            Path(directory, "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+            Path(image, "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
             described = {
                 "mediaType": layout.media_type,
                 "digest": layout.digest,
@@ -149,12 +150,19 @@ class Images:
                 "annotations": {"org.opencontainers.image.ref.name": "fallow"},
             }
             index = {"schemaVersion": 2, "manifests": [described]}
-            Path(directory, "index.json").write_text(json.dumps(index))
-            answer = self._engine.command("pull", "--quiet", f"oci:{directory}:fallow", seconds=PREPARE_SECONDS)
+            Path(image, "index.json").write_text(json.dumps(index))
+            answer = self._engine.command(
+                "pull", "--quiet", "oci:image:fallow", seconds=PREPARE_SECONDS, cwd=Path(directory)
+            )
         if answer.returncode:
             return _engine_fault(None, answer.stderr)
         printed = answer.stdout.split()[-1] if answer.stdout.split() else ""
-        return self._engine.image_id(printed)
+        found = self._engine.image_id(printed)
+        if found:
+            # A name by which the owner finds it, and nothing prunes it.
+            self._engine.command("untag", found)
+            self._engine.command("tag", found, f"localhost/fallow:{_hex(layout.digest)[:16]}")
+        return found
 
     def _load_docker(self, layout: Layout) -> str | Fault:
         """docker takes its own archive format everywhere, an OCI layout only in new versions."""
@@ -199,7 +207,8 @@ def _pinned(need: ImageNeed) -> str:
 def _engine_fault(need: ImageNeed | None, stderr: str) -> Fault:
     if "no space left" in stderr.lower():
         return disk_full()
-    return _missing(need, "The engine could not take it.")
+    words = [line for line in stderr.splitlines() if line.strip()]
+    return _missing(need, f"The engine could not take it: {words[-1].strip() if words else 'it does not say why'}")
 
 
 def _missing(need: ImageNeed | None, why: str) -> Fault:

@@ -165,7 +165,11 @@ class OciEngine:
         return found if not found or ":" in found else f"sha256:{found}"
 
     def command(
-        self, *arguments: str, seconds: float = COMMAND_SECONDS, stdin: "IO[bytes] | None" = None
+        self,
+        *arguments: str,
+        seconds: float = COMMAND_SECONDS,
+        stdin: "IO[bytes] | None" = None,
+        cwd: Path | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         """One call of the engine; a call that hangs is killed and counts as failed."""
         try:
@@ -176,6 +180,7 @@ class OciEngine:
                 text=True,
                 errors="replace",
                 timeout=seconds,
+                cwd=cwd,
                 env=_environment(),
                 check=False,
             )
