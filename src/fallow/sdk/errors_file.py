@@ -44,9 +44,7 @@ class ErrorsFile:
         while record and record.body and record.body["item"] < item:
             self._blame(record, f"names item {record.body['item']}, whose answer is not an error")
             record = self._next()
-        if not error.plain and not (record and record.body and record.body["item"] == item):
-            self._held = record
-        elif record is None:
+        if record is None:
             if not self._ended:
                 self._verdict.add(ERRORS, None, f"{ERRORS} ends before item {item}, whose answer is an error.")
             self._ended = True

@@ -13,17 +13,15 @@ from fallow.core.locator import Locator
 from fallow.core.merkle import Tree
 
 PIECE_BYTES = 1 << 20
+_ERROR_HEADS = (b'{"error":', b'{"error" :', b'{ "error"')  # what workers and servers count as an error begins so
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorLine:
-    """An answer {"error": {...}}. offset: in the region. code, message: None where they are not text.
-
-    plain: the object begins with "error"; another one that only holds it may or may not have been counted as an error.
-    """
+    """An answer {"error": {...}}: "error" is its first member. offset: in the region. code, message: None where they are
+    not text."""
 
     offset: int
-    plain: bool
     code: str | None
     message: str | None
 
@@ -64,7 +62,7 @@ def read_region(
         region.size_bytes += line.size_bytes
         if keep_leaves:
             region.leaves.append(line.leaf)
-        if b'"error"' in line.text:
+        if _begins_as_error(line.text):
             region.errors.extend(_error_in(line.text, region.lines))
         region.lines += 1
     region.sha256, region.items_root = own.hexdigest(), tree.root()
@@ -103,7 +101,7 @@ def _read_line(file: BinaryIO, size_bytes: int | None, hashes: Iterable[Bytes]) 
 
 
 def _begins_as_error(line: bytes) -> bool:
-    return line.lstrip()[:12].replace(b" ", b"").startswith(b'{"error":')
+    return line.lstrip()[:12].startswith(_ERROR_HEADS)
 
 
 def first_broken_line(file: BinaryIO, region: Region) -> int | None:
@@ -136,7 +134,4 @@ def _error_in(line: bytes, offset: int) -> Iterator[ErrorLine]:
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, dict):
         code, message = error.get("code"), error.get("message")
-        plain = _begins_as_error(line)
-        yield ErrorLine(
-            offset, plain, code if isinstance(code, str) else None, message if isinstance(message, str) else None
-        )
+        yield ErrorLine(offset, code if isinstance(code, str) else None, message if isinstance(message, str) else None)
