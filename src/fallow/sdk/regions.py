@@ -18,8 +18,7 @@ _ERROR_HEADS = (b'{"error":', b'{"error" :', b'{ "error"')  # what workers and s
 
 @dataclass(frozen=True, slots=True)
 class ErrorLine:
-    """An answer {"error": {...}}: "error" is its first member. offset: in the region. code, message: None where they are
-    not text."""
+    """An answer whose first member is an "error" object. offset: in the region. code, message: None if not text."""
 
     offset: int
     code: str | None
