@@ -48,7 +48,7 @@ DRAWN = {
         - plan>planned
         planned open>open refuse>failed cancel>cancelled
         open verify>verifying fail>failed split>split cancel>cancelled
-        verifying more>open accept>done fail>failed cancel>cancelled
+        verifying more>open accept>done cancel>cancelled
         failed rerun>planned
         cancelled rerun>planned
     """,

@@ -140,7 +140,15 @@ class Cutter:
 
 
 def ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same blocks, the next one being read while this one is worked on."""
+    """The same blocks, the next one being read while this one is worked on. One short block needs no second thread."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    if len(first) < BLOCK_BYTES:
+        yield first
+        yield from blocks
+        return
+    yield first
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
         coming: Future[bytes | None] = pool.submit(next, blocks, None)
         while (block := coming.result()) is not None:

@@ -90,7 +90,6 @@ CHUNK: Final[dict[tuple[C | None, ChunkEvent], C]] = {
     (C.OPEN, ChunkEvent.CANCEL): C.CANCELLED,
     (C.VERIFYING, ChunkEvent.MORE): C.OPEN,  # the answers differ or were bad: another attempt is needed
     (C.VERIFYING, ChunkEvent.ACCEPT): C.DONE,  # BOINC: canonical result found
-    (C.VERIFYING, ChunkEvent.FAIL): C.FAILED,
     (C.VERIFYING, ChunkEvent.CANCEL): C.CANCELLED,
     (C.FAILED, ChunkEvent.RERUN): C.PLANNED,
     (C.CANCELLED, ChunkEvent.RERUN): C.PLANNED,

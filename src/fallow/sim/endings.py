@@ -96,7 +96,7 @@ def _check_completed(driver: Driver, plan: JobPlan, job: JobRow, expected: list[
         (Path(folder) / name).write_bytes(world.output(job.job_id, name))
     verdict = verify(folder)
     if not verdict.good:
-        raise Broken(f"{MANIFEST} of {job.job_id}: {verdict.findings[0]}", job.job_key)
+        raise Broken(f"{MANIFEST} of {job.job_id}: {verdict.findings[0].message}", job.job_key)
 
 
 def _check_failed(driver: Driver, plan: JobPlan, job: JobRow) -> None:
