@@ -96,11 +96,14 @@ UPDATE chunk AS c SET verify_owner = r.owner, verify_until = r.until
 -- that it
 -- holds or has answered well, and one of a chunk that it failed, lost or answered badly only when nobody else took it
 -- for a while.
--- OFFSET 0 keeps the planner from making a join of the inner query, which on a table that was empty walks all attempts.
+-- OFFSET 0 keeps the planner from turning the joins round, which with old statistics walks all chunks or attempts.
 WITH a AS MATERIALIZED (
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
        c.extent_sha256
-  FROM attempt AS a JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
+  FROM attempt AS a CROSS JOIN LATERAL (
+       SELECT k.state, k.attempts_after, k.item_start, k.item_count, k.extent_start, k.extent_length, k.extent_skip,
+              k.extent_sha256
+         FROM chunk AS k WHERE k.job_key = a.job_key AND k.chunk_id = a.chunk_id OFFSET 0) AS c
  WHERE a.job_key = :job_key AND a.state = 'queued' AND c.state IN ('open', 'verifying') AND NOT EXISTS (
        SELECT 1 FROM attempt AS twin
         WHERE twin.job_key = a.job_key AND twin.chunk_id = a.chunk_id AND twin.attempt_id <> a.attempt_id
