@@ -190,8 +190,8 @@ class Driver:
         self.touched.add(job_id)
         with self._inside(server, f"{verb} {job_id}"):
             if verb == "delete":
+                self.deleted.add(job_id)  # also when the server dies over it: some of its bytes may be gone
                 server.jobs.delete(SUBMITTER, job_id)
-                self.deleted.add(job_id)
             else:
                 getattr(server.jobs, verb)(SUBMITTER, job_id)
 
