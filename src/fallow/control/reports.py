@@ -1,17 +1,16 @@
 """Reports: what workers say became of their attempts. Each is judged on its own, and all are applied at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fallow.control.answers import examine
-from fallow.control.places import Places
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Answer, Artifact, Attempt, Case, Chunk
 from fallow.core.job import JobSpec
-from fallow.core.lifecycle import ATTEMPT_ANSWERED, AttemptEvent
+from fallow.core.lifecycle import AttemptEvent
 from fallow.core.receipt import Receipt, unseal
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, AttemptState, Contract, FailureClass, InputFormat, WorkerId
@@ -67,15 +66,21 @@ class Opened:
     receipt: Receipt | None = None
     fault: str = ""
     forged: bool = False
-    offset: int = 0  # of the inline bytes in the pack
+    offset: int = 0  # of the inline bytes in the pack of their job
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its bytes came along and are good."""
+        return self.report.inline is not None and self.receipt is not None and not self.fault
 
 
-@dataclass(slots=True)
-class Pack:
-    """All inline artifacts of one call, as one object in the store."""
-
-    key: str
-    opened: list[Opened]
+def packed(opened: Sequence[Opened]) -> dict[str, bytes]:
+    """The good inline artifacts by the job they are for, one behind the other, as their offsets say."""
+    pieces: dict[str, list[bytes]] = {}
+    for one in opened:
+        if one.is_packed and one.receipt is not None and one.report.inline is not None:
+            pieces.setdefault(one.receipt.job_id, []).append(one.report.inline)
+    return {job_id: b"".join(each) for job_id, each in pieces.items()}
 
 
 def artifact_key(job_id: str, attempt_id: int) -> str:
@@ -87,23 +92,22 @@ def log_key(job_id: str, attempt_id: int) -> str:
     return f"jobs/{job_id}/attempts/{attempt_id}/log"
 
 
-def open_reports(reports: Sequence[Reported], worker: WorkerRow, places: Places) -> Pack:
-    """Opens receipts, checks inline bytes and keeps the good ones, durably, before any row says so."""
+def open_reports(reports: Sequence[Reported], worker: WorkerRow, inline_bytes_max: int) -> list[Opened]:
+    """Opens receipts and looks at inline bytes: all that can be known of a report without the rows."""
     check = _checker(worker.public_key)
     opened: list[Opened] = []
-    pieces: list[bytes] = []
-    offset = 0
+    offsets: dict[str, int] = {}
     for report in reports:
-        one = _opened(report, check, offset)
+        one = _opened(report, check, inline_bytes_max)
+        if one.is_packed and one.receipt is not None:
+            offset = offsets.get(one.receipt.job_id, 0)
+            offsets[one.receipt.job_id] = offset + one.receipt.artifact_size_bytes
+            one = replace(one, offset=offset)
         opened.append(one)
-        if one.report.inline is not None and one.receipt is not None and not one.fault:
-            pieces.append(one.report.inline)
-            offset += len(one.report.inline)
-    key = places.artifacts.put_blob(pieces).key if pieces else ""
-    return Pack(key, opened)
+    return opened
 
 
-def _opened(report: Reported, check: Callable[[bytes, bytes], bool], offset: int) -> Opened:
+def _opened(report: Reported, check: Callable[[bytes, bytes], bool], inline_bytes_max: int) -> Opened:
     if not report.envelope:
         return Opened(report, None, "" if report.failed else "it has neither a receipt nor a failure")
     try:
@@ -112,7 +116,9 @@ def _opened(report: Reported, check: Callable[[bytes, bytes], bool], offset: int
         return Opened(report, None, str(refusal), forged=True)
     if report.inline is None:
         return Opened(report, receipt)
-    return Opened(report, receipt, examine([report.inline], receipt).fault, offset=offset)
+    if len(report.inline) > inline_bytes_max:
+        return Opened(report, receipt, f"an artifact over {inline_bytes_max} bytes must be uploaded")
+    return Opened(report, receipt, examine([report.inline], receipt).fault)
 
 
 def _checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
@@ -129,7 +135,7 @@ def _checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
 
 
 def judge(
-    one: Opened, case: Case | None, spec: JobSpec | None, worker_id: WorkerId, pack_key: str
+    one: Opened, case: Case | None, spec: JobSpec | None, worker_id: WorkerId, pack: str
 ) -> tuple[Verdict, list[Change]]:
     """What a report does to its attempt; never raises. case, spec: None when there is no such attempt."""
     attempt_id = one.report.attempt_id
@@ -144,11 +150,11 @@ def judge(
     if one.report.failed is None and _has_answered(case, attempt):
         return _second_answer(attempt)
     if one.report.failed is not None:
-        return _judge_failure(one, case, spec, attempt, pack_key)
+        return _judge_failure(one, case, spec, attempt, pack)
     fault = one.fault or _mismatch(one.receipt, case, spec, attempt)
     if one.forged or one.receipt is None:
         return _judge_forged(one, attempt, fault)
-    answer = _answer(one, case, spec, pack_key)
+    answer = _answer(one, case, spec, pack)
     moves: list[Change] = [
         MoveAttempt(
             attempt_id,
@@ -165,9 +171,9 @@ def judge(
 
 
 def _has_answered(case: Case, attempt: Attempt) -> bool:
-    """Whether the same worker has answered the chunk with another attempt: the one it was thought to have lost."""
+    """Whether another attempt of the same worker has an answer that may count, late as it came."""
     return any(
-        a.worker_id == attempt.worker_id and a.attempt_id != attempt.attempt_id and a.state in ATTEMPT_ANSWERED
+        a.worker_id == attempt.worker_id and a.attempt_id != attempt.attempt_id and a.state in _ANSWERED
         for a in case.attempts
     )
 
@@ -190,14 +196,12 @@ def _judge_forged(one: Opened, attempt: Attempt, fault: str) -> tuple[Verdict, l
     return verdict, [MoveAttempt(attempt.attempt_id, AttemptEvent.FAIL, f"worker receipt_invalid: {fault}", answer)]
 
 
-def _judge_failure(
-    one: Opened, case: Case, spec: JobSpec, attempt: Attempt, pack_key: str
-) -> tuple[Verdict, list[Change]]:
+def _judge_failure(one: Opened, case: Case, spec: JobSpec, attempt: Attempt, pack: str) -> tuple[Verdict, list[Change]]:
     failed = one.report.failed
     assert failed is not None
     if attempt.state is AttemptState.LOST:
         return Verdict(attempt.attempt_id, "late", message="The attempt was given up before."), []
-    answer = _answer_of_failure(one, case, spec, attempt, pack_key)
+    answer = _answer_of_failure(one, case, spec, attempt, pack)
     if answer.failure_class is FailureClass.ABORTED:
         return Verdict(attempt.attempt_id, "accepted"), [
             MoveAttempt(attempt.attempt_id, AttemptEvent.ABORT, f"{answer.code}: {answer.message}")
@@ -209,7 +213,7 @@ def _judge_failure(
     ]
 
 
-def _answer_of_failure(one: Opened, case: Case, spec: JobSpec, attempt: Attempt, pack_key: str) -> Answer:
+def _answer_of_failure(one: Opened, case: Case, spec: JobSpec, attempt: Attempt, pack: str) -> Answer:
     """The failure as a row has it. The finished head is taken only with a receipt for exactly those items."""
     failed = one.report.failed
     assert failed is not None
@@ -226,7 +230,7 @@ def _answer_of_failure(one: Opened, case: Case, spec: JobSpec, attempt: Attempt,
     bad = failed.bad_item
     return Answer(
         envelope=one.report.envelope if head_good else b"",
-        artifact=_artifact(one, spec, pack_key) if head_good else None,
+        artifact=_artifact(one, spec, pack) if head_good else None,
         items_root=receipt.items_root if head_good and receipt else "",
         item_errors=receipt.item_errors if head_good and receipt else 0,
         failure_class=_CLASSES.get(failed.failure_class, FailureClass.WORKER),
@@ -240,12 +244,12 @@ def _answer_of_failure(one: Opened, case: Case, spec: JobSpec, attempt: Attempt,
     )
 
 
-def _answer(one: Opened, case: Case, spec: JobSpec, pack_key: str) -> Answer:
+def _answer(one: Opened, case: Case, spec: JobSpec, pack: str) -> Answer:
     receipt = one.receipt
     assert receipt is not None
     return Answer(
         envelope=one.report.envelope,
-        artifact=_artifact(one, spec, pack_key),
+        artifact=_artifact(one, spec, pack),
         items_root=receipt.items_root,
         item_errors=receipt.item_errors,
         items_done=case.chunk.item_count,
@@ -255,11 +259,11 @@ def _answer(one: Opened, case: Case, spec: JobSpec, pack_key: str) -> Answer:
     )
 
 
-def _artifact(one: Opened, spec: JobSpec, pack_key: str) -> Artifact:
+def _artifact(one: Opened, spec: JobSpec, pack: str) -> Artifact:
     receipt = one.receipt
     assert receipt is not None
     if one.report.inline is not None:
-        return Artifact(pack_key, receipt.artifact_sha256, receipt.artifact_size_bytes, one.offset)
+        return Artifact(pack, receipt.artifact_sha256, receipt.artifact_size_bytes, one.offset)
     key = artifact_key(spec.job_id, one.report.attempt_id)
     if spec.contract == "direct":
         key = f"{direct_prefix(spec.job_id, one.report.attempt_id)}/{receipt.artifact_uri.rpartition('/')[2]}"

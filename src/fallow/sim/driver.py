@@ -48,7 +48,8 @@ class Driver:
         self.world.faults.at_point = self._at_point
         self.waiting = list(self.scenario.jobs)
         self._submit()
-        for self.step in range(1, self.scenario.steps + 1):
+        for step in range(1, self.scenario.steps + 1):
+            self.step = step
             self._act()
             self._check()
 

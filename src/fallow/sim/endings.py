@@ -1,4 +1,4 @@
-"""What must be true at the end, when every job is over: the outputs are what the items say, and the manifest proves it."""
+"""What must be true at the end: every job is over, the outputs are what the items say, the manifest proves it."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _check_job(driver: Driver, plan: JobPlan, job: JobRow, results: list[ResultR
 
 
 def _expected_of(driver: Driver, plan: JobPlan, job: JobRow, row: ResultRow) -> Iterator[bytes]:
-    """The lines of one chunk that is over. Raises Broken when a chunk is over in a way that its items do not explain."""
+    """The lines of one chunk that is over. Raises Broken when it ended in a way that its items do not explain."""
     items = range(row.item_start, row.item_start + row.item_count)
     if row.state is ChunkState.FAILED:
         if row.fault is None:

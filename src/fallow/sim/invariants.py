@@ -24,7 +24,7 @@ Moves = set[tuple[str, str, str]]  # kind, state before, event
 Row = tuple[Any, ...]
 Key = tuple[int, int | None, int | None]  # job, chunk, attempt
 _CHUNK_COUNTERS = ("planned", "open", "verifying", "done", "failed", "cancelled", "split")
-_ANSWERED = ("reported", "valid", "invalid")
+_ANSWERED = ("reported", "valid")
 _QUERY = {
     "jobs": "SELECT j.job_key, j.state, j.claim_owner, j.claim_until, j.need, j.items_total, j.items_done,"
     " j.items_error, j.items_failed, j.chunks_planned, j.chunks_open, j.chunks_verifying, j.chunks_done,"

@@ -182,6 +182,9 @@ class InputSource:
                 head = self._inputs.source(f"sim:{name}").head()
                 yield Entry(name.removeprefix(self._name), f"sim:{name}", head.size_bytes, head.etag)
 
+    def sign(self, expires_seconds: float, offset: int = 0, length: int | None = None) -> SignedUrl | None:
+        return None
+
     def local_path(self) -> Path | None:
         return None
 

@@ -160,7 +160,8 @@ def _failure(seed: int, driver: Driver, sentence: str, broken: Broken | None) ->
 
 def _told(row: StoryRow) -> str:
     which = f"attempt {row.attempt_id}" if row.attempt_id is not None else str(row.kind)
-    return f"{row.at % 10**12 / 1e6:.1f} {which}: {row.from_state} -> {row.event} -> {row.to_state} ({row.cause}) by {row.by}"
+    at = f"{row.at % 10**12 / 1e6:.1f}"
+    return f"{at} {which}: {row.from_state} -> {row.event} -> {row.to_state} ({row.cause}) by {row.by}"
 
 
 def _place(wrong: BaseException) -> str:
