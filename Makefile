@@ -36,7 +36,7 @@ bench:
 
 fuzz:
 	@scripts/setup.sh
-	.venv/bin/fallow sim --seconds 60
+	.venv/bin/fallow sim --for 60
 
 clean:
 	rm -rf .venv .cache demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,7 +48,7 @@ class Settings:
     reserve_bytes: int = _setting(256 * 1024 * 1024, "Disk space kept free: uploads are refused before it is gone.")
     verifier_threads: int = _setting(2, "Artifacts are read and compared by so many threads.")
     role_seconds: float = _setting(0.5, "How long an idle role waits before it looks for work again.")
-    claim_seconds: float = _setting(60.0, "A role that dies gives up its claims after so long.")
+    claim_seconds: float = _setting(20.0, "A role that dies gives up its claims after so long.")
     retention_seconds: int = _setting(30 * 24 * 3600, "Artifacts of a finished job are kept so long.")
 
     @property

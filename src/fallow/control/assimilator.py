@@ -18,6 +18,8 @@ import msgspec
 from fallow.artifacts.locations import Target
 from fallow.artifacts.port import Writer
 from fallow.control.answers import is_error, lines_of
+from fallow.control.bodies import Bodies
+from fallow.control.claims import ClaimLost, Claims
 from fallow.control.manifest import Marked, Totals, entry_line, manifest_lines
 from fallow.control.outputs import ERRORS, MANIFEST, OUTPUT, output_target
 from fallow.control.places import Places
@@ -30,7 +32,7 @@ from fallow.core.merkle import Tree
 from fallow.core.progress import too_many_errors
 from fallow.core.receipt import Receipt, parse_statement
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import ChunkState, JobState, Micros, WorkerId
+from fallow.core.words import ChunkState, JobState, WorkerId
 from fallow.settings import Settings
 from fallow.store.port import JobRow, ResultRow, Store
 
@@ -62,30 +64,27 @@ class Assimilator:
     def __init__(self, store: Store, places: Places, plugs: Plugs, settings: Settings, owner: str) -> None:
         self._store = store
         self._places = places
+        self._bodies = Bodies(store, places.artifacts)
         self._plugs = plugs
         self._settings = settings
-        self._owner = owner
+        self._claims = Claims(store, places.clock, owner, settings.claim_seconds)
 
     def step(self) -> bool:
         """True when there was something to do."""
-        now = self._places.clock.now()
-        with self._store.transaction() as tx:
-            job = tx.claim_job("merge", self._owner, now, self._until(now))
+        job = self._claims.take("merge")
         if job is None:
             return False
         try:
             self._assimilate(job)
+        except ClaimLost:
+            return True
         except Refusal as refusal:
             if refusal.code in (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL):
                 raise
             self._end(job, JobEvent.FAIL, refusal.code, str(refusal))
         finally:
-            with self._store.transaction() as tx:
-                tx.release_claim(job.job_key, self._owner)
+            self._claims.release(job.job_key)
         return True
-
-    def _until(self, now: Micros) -> Micros:
-        return Micros(now + int(self._settings.claim_seconds * 1e6))
 
     def _assimilate(self, job: JobRow) -> None:
         target = output_target(job.spec, self._places)
@@ -114,24 +113,19 @@ class Assimilator:
                 files.enter_context(target.stream_writer(ERRORS)),
                 entries,
             )
-            for page in self._pages(job):
-                now = self._places.clock.now()
-                with self._store.transaction() as tx:
-                    if not tx.renew_claim(job.job_key, self._owner, self._until(now)):
-                        raise _TakenOver(job.job_id)
-                for row in page:
-                    self._append(job, row, merge)
+            for row in self._claims.while_passing(job.job_key, self._rows(job)):
+                self._append(job, row, merge)
         self._remember_speed(job, merge)
         return self._totals(merge)
 
-    def _pages(self, job: JobRow) -> Iterator[list[ResultRow]]:
+    def _rows(self, job: JobRow) -> Iterator[ResultRow]:
         after = -1
         while True:
             with self._store.reading() as tx:
                 page = tx.results(job.job_key, after, _PAGE)
             if not page:
                 return
-            yield page
+            yield from page
             after = page[-1].item_start
 
     def _append(self, job: JobRow, row: ResultRow, merge: _Merge) -> None:
@@ -175,8 +169,7 @@ class Assimilator:
 
     def _lines(self, row: ResultRow) -> Iterator[bytes]:
         if row.state is ChunkState.DONE and row.artifact is not None:
-            artifact = row.artifact
-            yield from lines_of(self._places.artifacts.get(artifact.key, artifact.offset, artifact.size_bytes))
+            yield from lines_of(self._bodies.read(row.artifact))
             return
         yield from fault_lines(row)
 

@@ -2,11 +2,12 @@
 
 from fallow.control.jobs import OVER_STATES, erase
 from fallow.control.places import Places
-from fallow.core.words import Micros
+from fallow.core.words import JobKey, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, Store
 
 _STEP = 1000
+_PAGE = 200
 
 
 class Janitor:
@@ -17,6 +18,7 @@ class Janitor:
         self._places = places
         self._settings = settings
         self._owner = owner
+        self._looked_at: JobKey | None = None
 
     def step(self) -> bool:
         """True when there was something to do."""
@@ -34,13 +36,15 @@ class Janitor:
         return True
 
     def _erase_old(self) -> bool:
+        """Looks at one page of finished jobs a step, round and round; erases what is past its time."""
         now = self._places.clock.now()
         with self._store.reading() as tx:
-            rows = tx.jobs(account_id=None, before=None, limit=10_000, states=OVER_STATES)
-        old = next((job for job in rows if self._is_old(job, now)), None)
-        if old is not None:
-            erase(self._store, self._places, old)
-        return old is not None
+            page = tx.jobs(account_id=None, before=self._looked_at, limit=_PAGE, states=OVER_STATES)
+        self._looked_at = page[-1].job_key if len(page) == _PAGE else None
+        old = [job for job in page if self._is_old(job, now)]
+        for job in old:
+            erase(self._store, self._places, job)
+        return bool(old)
 
     def _is_old(self, job: JobRow, now: Micros) -> bool:
         seconds = job.spec.retention_seconds

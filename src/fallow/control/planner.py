@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from fallow.artifacts.locations import Source
+from fallow.control.claims import ClaimLost, Claims
 from fallow.control.lines import BLOCK_BYTES, Cut, Cutter, Sizes, ahead, count_items
 from fallow.control.places import OWN, Places
 from fallow.control.plugins import Plugs
 from fallow.control.staging import columns_of, staged_lines
 from fallow.core.chunk import Extent, ItemFault
-from fallow.core.job import ITEM_BYTES_MAX, MIB, Input, ItemRange, JobSpec
+from fallow.core.job import ITEM_BYTES_MAX, MIB, ItemRange, JobSpec
 from fallow.core.lifecycle import JOB_OVER, JobEvent
 from fallow.core.refusals import Code, Refusal
 from fallow.core.slicing import even_ranges
@@ -66,25 +67,24 @@ class Planner:
         self._plugs = plugs
         self._settings = settings
         self._owner = owner
+        self._claims = Claims(store, places.clock, owner, settings.claim_seconds)
         self._item_bytes_max = item_bytes_max
 
     def step(self) -> bool:
         """True when there was something to do."""
-        now = self._places.clock.now()
-        until = Micros(now + int(self._settings.claim_seconds * 1e6))
-        with self._store.transaction() as tx:
-            job = tx.claim_job("plan", self._owner, now, until)
+        job = self._claims.take("plan")
         if job is None:
             return False
         try:
             self._plan(job)
+        except ClaimLost:
+            return True
         except Refusal as refusal:
             if refusal.code in (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL, Code.FETCH_FAILED):
                 raise
             self._fail(job, refusal)
         finally:
-            with self._store.transaction() as tx:
-                tx.release_claim(job.job_key, self._owner)
+            self._claims.release(job.job_key)
         return True
 
     def _fail(self, job: JobRow, refusal: Refusal) -> None:
@@ -102,12 +102,10 @@ class Planner:
         batch: list[PlannedChunk] = []
         cursor = job.plan
         size = _FIRST_BATCH_CHUNKS if cursor.next_item == 0 else _BATCH_CHUNKS
-        checked_at = self._places.clock.now()
-        for chunk in self._chunks(job.spec, memory, cursor, source):
+        for chunk in self._chunks(job, memory, cursor, source):
             batch.append(chunk)
             if len(batch) < min(size, room):
                 continue
-            checked_at = self._still_ours(job, source, memory, checked_at)
             cursor = _cursor_after(batch, memory, done=False)
             if not self._write(job, batch, cursor):
                 return
@@ -119,15 +117,6 @@ class Planner:
         self._check_range(job.spec, cursor, batch)
         last = _cursor_after(batch, memory, done=True) if batch else replace(cursor, done=True)
         self._write_last(job, batch, last)
-
-    def _still_ours(self, job: JobRow, source: Source, memory: Memory, checked_at: Micros) -> Micros:
-        now = self._places.clock.now()
-        if now - checked_at < self._settings.claim_seconds * 1e6 / 4:
-            return checked_at
-        self._check_unchanged(source, memory)
-        with self._store.transaction() as tx:
-            tx.renew_claim(job.job_key, self._owner, Micros(now + int(self._settings.claim_seconds * 1e6)))
-        return now
 
     def _write(self, job: JobRow, batch: list[PlannedChunk], cursor: PlanCursor) -> bool:
         with self._store.transaction() as tx:
@@ -165,14 +154,15 @@ class Planner:
     def _memory_of(self, job: JobRow) -> Memory:
         if job.plan.memory:
             return msgspec.json.decode(job.plan.memory, type=Memory)
-        return self._sized(job.spec, self._located(job.spec))
+        return self._sized(job, self._located(job))
 
-    def _located(self, spec: JobSpec) -> Memory:
+    def _located(self, job: JobRow) -> Memory:
         """Where the input's lines are; stages them first where the input is not lines that can be read in place."""
+        spec = job.spec
         staged = staged_lines(spec, self._places, self._plugs)
         if staged is not None:
             with self._places.artifacts.stream_writer(f"jobs/{spec.job_id}/items.jsonl") as writer:
-                for block in staged:
+                for block in self._claims.while_passing(job.job_key, staged):
                     writer.write(block)
             uri, kind = f"{OWN}{writer.stored.key}", _staged_format(spec)
             columns = columns_of(self._places.open_source(uri)) if kind is InputFormat.CSV else ()
@@ -187,18 +177,20 @@ class Planner:
         columns = columns_of(source) if spec.input.format is InputFormat.CSV else ()
         return Memory(spec.input.uri, spec.input.etag, spec.input.format, columns)
 
-    def _sized(self, spec: JobSpec, memory: Memory) -> Memory:
-        chunking = spec.chunking
+    def _sized(self, job: JobRow, memory: Memory) -> Memory:
+        spec, chunking = job.spec, job.spec.chunking
         if chunking.chunks is not None:
-            return replace(memory, chunks=chunking.chunks, items_known=self._item_count(spec.input, memory))
+            return replace(memory, chunks=chunking.chunks, items_known=self._item_count(job, memory))
         if chunking.items is not None or chunking.size_bytes is not None:
             return replace(memory, items=chunking.items, size_bytes=chunking.size_bytes)
         return replace(memory, items=self._chosen_items(spec, memory), size_bytes=_BYTES_MAX)
 
-    def _item_count(self, given: Input, memory: Memory) -> int:
+    def _item_count(self, job: JobRow, memory: Memory) -> int:
+        given = job.spec.input
         if given.range is not None:
             return given.range.end - given.range.start + 1
-        return count_items(self._places.open_source(memory.lines_uri).stream(), InputFormat(memory.lines_format))
+        blocks = self._claims.while_passing(job.job_key, self._places.open_source(memory.lines_uri).stream())
+        return count_items(blocks, InputFormat(memory.lines_format))
 
     def _chosen_items(self, spec: JobSpec, memory: Memory) -> int:
         """Items per chunk where nobody chose: from the image's measured speed, the input and the fleet."""
@@ -215,14 +207,14 @@ class Planner:
         wanted = int(float(rate) * _CHUNK_SECONDS) if rate else _ITEMS_MAX
         return max(1, min(wanted, _ITEMS_MAX * 10, -(-estimate // (_PIECES_PER_SLOT * max(slots, 1)))))
 
-    def _chunks(self, spec: JobSpec, memory: Memory, cursor: PlanCursor, source: Source) -> Iterator[PlannedChunk]:
+    def _chunks(self, job: JobRow, memory: Memory, cursor: PlanCursor, source: Source) -> Iterator[PlannedChunk]:
         """Planned chunks from the cursor to the end of the input or of the job's range."""
         kind = InputFormat(memory.lines_format)
         line_kind = InputFormat.JSONL if kind is InputFormat.OBJECTS else kind
         header = 1 if kind is InputFormat.CSV and cursor.position == 0 else 0
-        sizes = _Sizing(spec, memory, cursor.next_item, header)
+        sizes = _Sizing(job.spec, memory, cursor.next_item, header)
         cutter = Cutter(cursor.position, line_kind, sizes.next(), self._item_bytes_max)
-        blocks = ahead(_blocks(source, cursor.position))
+        blocks = self._claims.while_passing(job.job_key, ahead(_blocks(source, cursor.position)))
         at = sizes.first_item
         for cut in _cuts(cutter, blocks):
             items = at.after(cut)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fallow.control.answers import lines_of
 from fallow.control.assimilator import fault_lines
+from fallow.control.bodies import Bodies
 from fallow.control.callers import Caller
 from fallow.control.outputs import NAMES, output_target
 from fallow.control.places import Places
@@ -34,6 +35,7 @@ class Results:
     def __init__(self, store: Store, places: Places, views: Views) -> None:
         self._store = store
         self._places = places
+        self._bodies = Bodies(store, places.artifacts)
         self._views = views
 
     def lines(self, caller: Caller, job_id: str, after: int, limit: int) -> Iterator[bytes]:
@@ -67,8 +69,7 @@ class Results:
     def _answers(self, row: ResultRow) -> Iterator[bytes]:
         if row.state is not ChunkState.DONE or row.artifact is None:
             return fault_lines(row)
-        artifact = row.artifact
-        return lines_of(self._places.artifacts.get(artifact.key, artifact.offset, artifact.size_bytes))
+        return lines_of(self._bodies.read(row.artifact))
 
     def output(self, caller: Caller, job_id: str, name: str) -> Content:
         """A finished job's output.jsonl, errors.jsonl or manifest.json. Raises Refusal NOT_FOUND."""

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fallow.control.answers import examine, lines_of
+from fallow.control.bodies import Bodies
 from fallow.control.places import Places
 from fallow.control.plugins import NotNow, Plugs
 from fallow.control.work import apply_settled
@@ -49,6 +50,7 @@ class Verifier:
     def __init__(self, store: Store, places: Places, plugs: Plugs, settings: Settings, owner: str) -> None:
         self._store = store
         self._places = places
+        self._bodies = Bodies(store, places.artifacts)
         self._plugs = plugs
         self._settings = settings
         self._owner = owner
@@ -182,9 +184,8 @@ class Verifier:
             return self._plugs.are_same(name, paths[0], paths[1])
 
     def _bytes(self, attempt: Attempt) -> Iterator[bytes]:
-        artifact = attempt.artifact
-        assert artifact is not None
-        return self._places.artifacts.get(artifact.key, artifact.offset, _extent(artifact.key, artifact.size_bytes))
+        assert attempt.artifact is not None
+        return self._bodies.read(attempt.artifact, whole=True)
 
     def _lines(self, attempt: Attempt) -> Iterator[bytes]:
         return (line.rstrip(b"\n") for line in lines_of(self._bytes(attempt)))
@@ -242,12 +243,6 @@ def _moved_on(seen: Case, current: Case) -> bool:
     return seen.chunk.state is not current.chunk.state or any(
         after.get(attempt_id) is not state for attempt_id, state in before.items() if state in _ANSWERS
     )
-
-
-def _extent(key: str, size_bytes: int) -> int | None:
-    """A packed artifact is read to its size; one with an object of its own to the object's end, so that extra bytes
-    show."""
-    return size_bytes if key.startswith("blobs/") else None
 
 
 class _Spooled:

@@ -1,6 +1,6 @@
 """The worker's calls: joining, and the one hot call that reports, heartbeats and asks.
 
-Whatever is accepted here is durable when the answer leaves. Bytes are kept before the rows that name them.
+Whatever is accepted here is durable when the answer leaves. Small answers are kept with the rows that name them.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from fallow.control.bodies import pack_key
 from fallow.control.callers import Caller
 from fallow.control.places import Places
-from fallow.control.reports import Pack, Reported, Verdict, judge, open_reports
+from fallow.control.reports import Opened, Reported, Verdict, judge, open_reports, packed
 from fallow.control.scheduler import Offer, Scheduler
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Case
@@ -130,11 +131,11 @@ class Work:
         if len(asked.reports) > _BATCH_MAX or asked.want > _BATCH_MAX or len(asked.holding) > _BATCH_MAX:
             raise Refusal(Code.BAD_REQUEST, f"At most {_BATCH_MAX} attempts go in one call.", "Split the call.")
         worker = self._worker(caller, asked)
-        pack = open_reports(asked.reports, worker, self._places) if asked.reports else Pack("", [])
+        opened = open_reports(asked.reports, worker, self._settings.inline_bytes_max) if asked.reports else []
         now = self._places.clock.now()
         with self._store.transaction() as tx:
-            verdicts = self._take(tx, worker, pack, now) if pack.opened else []
-            worker = self._remember(tx, worker, pack, verdicts, now)
+            verdicts = self._take(tx, worker, opened, now) if opened else []
+            worker = self._remember(tx, worker, opened, verdicts, now)
             deadline = Micros(now + int(self._settings.silence_seconds * 1e6))
             held = set(tx.extend(worker.worker_id, asked.holding, deadline)) if asked.holding else set()
             want = 0 if asked.leaving else max(asked.want, 0)
@@ -159,19 +160,24 @@ class Work:
             return min((worker.backoff_until - now) / 1e6, self._settings.heartbeat_seconds)
         return min(1.0, self._settings.heartbeat_seconds)
 
-    def _take(self, tx: Tx, worker: WorkerRow, pack: Pack, now: Micros) -> list[Verdict]:
+    def _take(self, tx: Tx, worker: WorkerRow, opened: Sequence[Opened], now: Micros) -> list[Verdict]:
         by_attempt = {
             a.attempt_id: case
-            for case in tx.cases_of_attempts([one.report.attempt_id for one in pack.opened])
+            for case in tx.cases_of_attempts([one.report.attempt_id for one in opened])
             for a in case.attempts
         }
         jobs: dict[JobKey, JobRow | None] = {}
+        packs = packed(opened)
+        keys: dict[str, str] = {}
         verdicts: list[Verdict] = []
         changes: list[Change] = []
-        for one in pack.opened:
+        for one in opened:
             case = by_attempt.get(one.report.attempt_id)
             job = self._job_of(tx, case, jobs)
-            verdict, moves = judge(one, case, job.spec if job else None, worker.worker_id, pack.key)
+            if job is not None and job.job_id in packs and one.is_packed:
+                keys[job.job_id] = pack_key(tx.add_pack(job.job_key, packs.pop(job.job_id)))
+            key = keys.get(job.job_id, "") if job is not None else ""
+            verdict, moves = judge(one, case, job.spec if job else None, worker.worker_id, key)
             verdicts.append(verdict)
             if case is not None and moves:
                 carry(case, moves)
@@ -196,11 +202,13 @@ class Work:
         """Applies the changes, and then what follows for the pieces that a split has made."""
         apply_settled(tx, changes, now, by)
 
-    def _remember(self, tx: Tx, worker: WorkerRow, pack: Pack, verdicts: Sequence[Verdict], now: Micros) -> WorkerRow:
+    def _remember(
+        self, tx: Tx, worker: WorkerRow, opened: Sequence[Opened], verdicts: Sequence[Verdict], now: Micros
+    ) -> WorkerRow:
         """A worker that fails by its own fault rests, longer each time; a good answer clears its record."""
-        bad = sum(_is_worker_fault(one.report, verdict) for one, verdict in zip(pack.opened, verdicts, strict=True))
+        bad = sum(_is_worker_fault(one.report, verdict) for one, verdict in zip(opened, verdicts, strict=True))
         good = sum(
-            v.verdict != "refused" and one.report.failed is None for one, v in zip(pack.opened, verdicts, strict=True)
+            v.verdict != "refused" and one.report.failed is None for one, v in zip(opened, verdicts, strict=True)
         )
         failures, until = worker.failures, worker.backoff_until
         if bad:

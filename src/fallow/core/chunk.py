@@ -55,7 +55,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Where an answer's bytes are: `size_bytes` bytes at `offset` of the object `key`."""
+    """Where an answer's bytes are: `size_bytes` bytes at `offset` of the object `key`, or of a pack, "pack:NUMBER"."""
 
     key: str
     sha256: str

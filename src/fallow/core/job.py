@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from fallow.core.words import Contract, Engine, InputFormat, JobId, Label, Reuse
 
@@ -168,6 +169,7 @@ class JobSpec:
         return self.image.digest if self.image else process_digest(self.command)
 
 
+@cache
 def process_digest(command: tuple[str, ...]) -> str:
     """The name of a bare command where a receipt wants an image's digest."""
     import hashlib

@@ -252,10 +252,6 @@ class Tx(Protocol):
         """Removes up to `limit` rows of the job's chunks, attempts and story; True when nothing of it is left."""
         ...
 
-    def artifact_keys(self, job_key: JobKey, after: AttemptId, limit: int) -> list[tuple[AttemptId, str]]:
-        """Object keys that attempts of this job wrote, for deleting."""
-        ...
-
     # chunks
     def open_chunks(self, job_key: JobKey, limit: int, now: Micros, by: str) -> int:
         """Up to `limit` planned chunks, lowest item first: opened, each with answers_wanted queued attempts.
@@ -331,6 +327,15 @@ class Tx(Protocol):
     def attempt_rows(self, job_key: JobKey, chunk_id: ChunkId) -> list[AttemptRow]: ...
     def attempt_row(self, attempt_id: AttemptId) -> AttemptRow | None: ...
     def attempts_of_job(self, job_key: JobKey, after: AttemptId, limit: int) -> list[AttemptRow]: ...
+
+    # packs
+    def add_pack(self, job_key: JobKey, data: bytes) -> int:
+        """Keeps the small artifacts of one job that came in one report; gives the pack's number."""
+        ...
+
+    def read_pack(self, pack_id: int, offset: int, size_bytes: int) -> bytes | None:
+        """One artifact of a pack; None when the pack is gone with its job."""
+        ...
 
     # workers
     def save_worker(self, worker: WorkerRow) -> None:

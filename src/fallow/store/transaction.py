@@ -4,11 +4,12 @@ from fallow.store.ledger import Specs
 from fallow.store.session import Session
 from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
+from fallow.store.verbs.packs import PackVerbs
 from fallow.store.verbs.story import StoryVerbs
 from fallow.store.verbs.workers import WorkerVerbs
 
 
-class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs):
+class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs):
     """Used by one thread, gone at the end of its block."""
 
     def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:

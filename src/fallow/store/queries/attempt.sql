@@ -25,13 +25,6 @@ SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.
        a.memory_bytes_max
   FROM attempt AS a WHERE a.job_key + 0 = :job_key AND a.attempt_id > :after ORDER BY a.attempt_id LIMIT :limit;
 
--- artifact_keys
--- Objects that a job's attempts wrote.
-SELECT a.attempt_id, a.artifact_key
-  FROM attempt AS a
- WHERE a.job_key + 0 = :job_key AND a.attempt_id > :after AND a.artifact_key IS NOT NULL
- ORDER BY a.attempt_id LIMIT :limit;
-
 -- envelope
 -- An attempt's signed receipt.
 SELECT envelope FROM attempt WHERE attempt_id = :attempt_id;

@@ -12,7 +12,7 @@ from fallow.core.lifecycle import (
     job_after,
 )
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import AttemptId, ChunkId, ChunkState, JobKey, JobState, Micros
+from fallow.core.words import ChunkId, ChunkState, JobKey, JobState, Micros
 from fallow.store.apply import INSERT_CHUNK
 from fallow.store.ledger import ITEMS_FAILED, ITEMS_TOTAL, OF_CHUNK
 from fallow.store.port import JobRow, PlanCursor, PlannedChunk
@@ -21,7 +21,7 @@ from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs
 
 NEWEST = 2**62  # above every job key
-DELETE_STEPS = ("delete_story", "delete_attempts", "delete_chunks")
+DELETE_STEPS = ("delete_story", "delete_packs", "delete_attempts", "delete_chunks")
 
 
 class JobVerbs(Verbs):
@@ -187,7 +187,3 @@ class JobVerbs(Verbs):
         self.session.run("delete_job", {"job_key": job_key})
         self.specs.forget(job_key)
         return True
-
-    def artifact_keys(self, job_key: JobKey, after: AttemptId, limit: int) -> list[tuple[AttemptId, str]]:
-        rows = self.session.all("artifact_keys", {"job_key": job_key, "after": after, "limit": limit})
-        return [(row[0], row[1]) for row in rows]

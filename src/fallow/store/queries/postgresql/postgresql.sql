@@ -226,6 +226,10 @@ UPDATE attempt AS a SET deadline = :deadline
 -- Some of a job's story.
 DELETE FROM story WHERE story_id = ANY(ARRAY(SELECT story_id FROM story WHERE job_key = :job_key LIMIT :limit));
 
+-- delete_packs
+-- Some of a job's packs.
+DELETE FROM pack WHERE pack_id = ANY(ARRAY(SELECT pack_id FROM pack WHERE job_key = :job_key LIMIT :limit));
+
 -- delete_attempts
 -- Some of a job's attempts.
 DELETE FROM attempt WHERE attempt_id = ANY(ARRAY(SELECT attempt_id FROM attempt WHERE job_key = :job_key LIMIT :limit));

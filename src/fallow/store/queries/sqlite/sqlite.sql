@@ -65,6 +65,10 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
 -- Some of a job's story.
 DELETE FROM story WHERE story_id IN (SELECT story_id FROM story WHERE job_key = :job_key LIMIT :limit);
 
+-- delete_packs
+-- Some of a job's packs.
+DELETE FROM pack WHERE pack_id IN (SELECT pack_id FROM pack WHERE job_key = :job_key LIMIT :limit);
+
 -- delete_attempts
 -- Some of a job's attempts.
 DELETE FROM attempt WHERE attempt_id IN (SELECT attempt_id FROM attempt WHERE job_key = :job_key LIMIT :limit);

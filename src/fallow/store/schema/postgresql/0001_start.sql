@@ -165,6 +165,14 @@ CREATE TABLE worker (
     leaving bigint NOT NULL DEFAULT 0 CHECK (leaving IN (0, 1))
 );
 
+-- Small artifacts, several to a row: those of one job that came in one report. They are gone with their job.
+CREATE TABLE pack (
+    pack_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_key bigint NOT NULL,
+    data bytea NOT NULL
+);
+CREATE INDEX pack_job ON pack (job_key);
+
 -- One row for each move, never changed. What it is about: the attempt if there is one, else the chunk, else the job.
 CREATE TABLE story (
     story_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

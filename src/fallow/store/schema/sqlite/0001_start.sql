@@ -166,6 +166,14 @@ CREATE TABLE worker (
     leaving INTEGER NOT NULL DEFAULT 0 CHECK (leaving IN (0, 1))
 ) STRICT;
 
+-- Small artifacts, several to a row: those of one job that came in one report. They are gone with their job.
+CREATE TABLE pack (
+    pack_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_key INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+CREATE INDEX pack_job ON pack (job_key);
+
 -- One row for each move, never changed. What it is about: the attempt if there is one, else the chunk, else the job.
 CREATE TABLE story (
     story_id INTEGER PRIMARY KEY AUTOINCREMENT,
