@@ -4,7 +4,7 @@ from fallow.sim import replay, run_batch
 from fallow.sim.invariants import all_moves
 
 # Together they use every row; other batches of a few hundred do too. `fallow sim` runs as many as fit.
-COUNT = 200
+COUNT = 300
 
 
 def test_nothing_breaks_whatever_goes_wrong_and_every_row_is_used() -> None:

@@ -119,7 +119,8 @@ class Driver:
 
     def _meanwhile(self) -> None:
         """Somebody else gets a turn while a role or a call is in the middle of its work."""
-        self.rng.choices((self._worker_turn, self._role_turn, self._verb), (3, 3, 1 if self.scenario.verbs else 0))[0]()
+        verbs = 0 if not self.scenario.verbs else 6 if self._running[-1][1] == "assimilator" else 1
+        self.rng.choices((self._worker_turn, self._role_turn, self._verb), (3, 3, verbs))[0]()
 
     def _note(self, what: str) -> None:
         self.events.append(f"{self.step}{'  ' * len(self._running)} {what}")
