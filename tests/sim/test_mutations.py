@@ -10,10 +10,14 @@ from fallow.control import planner, reports, verifier, work
 from fallow.core import progress, settling, slicing, transition
 from fallow.core.agreement import Consensus
 from fallow.core.changes import MoveAttempt
-from fallow.core.chunk import Attempt, Case
+from fallow.core.chunk import Attempt, Case, Chunk, ItemFault
+from fallow.core.job import RetryPolicy
 from fallow.core.lifecycle import AttemptEvent
+from fallow.core.words import Micros
 from fallow.sim import Failure, replay
 from fallow.store import ledger
+from fallow.store.port import JobRow
+from fallow.store.verbs import jobs
 
 SEEDS = 150
 
@@ -95,6 +99,26 @@ def test_a_plan_whose_end_is_told_in_two_commits(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(planner.Planner, "_write_last", in_two)
     assert "did not end" in str(first_failure())
+
+
+def test_claims_that_nobody_respects(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = jobs.JobVerbs.claim_job
+
+    def greedy(self: jobs.JobVerbs, what: str, owner: str, now: Micros, until: Micros) -> JobRow | None:
+        return real(self, what, owner, Micros(now + 10**9), until)
+
+    monkeypatch.setattr(jobs.JobVerbs, "claim_job", greedy)
+    assert "took the claim on job" in first_failure().sentence
+
+
+def test_chunks_that_are_given_up_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = transition._why_no_more
+
+    def impatient(chunk: Chunk, attempts: Sequence[Attempt], missing: int, retry: RetryPolicy) -> ItemFault | None:
+        return real(chunk, attempts, missing, replace(retry, max_errors=retry.max_errors - 1))
+
+    monkeypatch.setattr(transition, "_why_no_more", impatient)
+    assert "was given up after" in first_failure().sentence
 
 
 def test_jobs_that_are_given_up_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fallow.control.outputs import ERRORS, MANIFEST, NAMES, OUTPUT
 from fallow.core.lifecycle import JOB_OVER
-from fallow.core.words import ChunkState, JobState
+from fallow.core.transition import FAULTS_COUNTED
+from fallow.core.words import AttemptState, ChunkState, JobState
 from fallow.sdk.verify import verify
 from fallow.sim.driver import Driver
 from fallow.sim.invariants import Broken
@@ -54,6 +55,7 @@ def _expected_of(driver: Driver, plan: JobPlan, job: JobRow, row: ResultRow) -> 
     if row.state is ChunkState.FAILED:
         if row.fault is None:
             raise Broken(f"chunk {row.chunk_id} failed without a reason", job.job_key, row.chunk_id)
+        _check_evidence(driver, plan, job, row)
         line = fault_line(row.fault.code, row.fault.message)
         for item in items:
             if driver.scenario.strict and line != plan.expected(item):
@@ -67,6 +69,22 @@ def _expected_of(driver: Driver, plan: JobPlan, job: JobRow, row: ResultRow) -> 
         if liar is None and plan.items[item].do in BAD:
             raise Broken(f"item {item} can have no answer and has one", job.job_key, row.chunk_id)
         yield plan.expected(item, sent=True) if liar is None else lie_to(place, liar)
+
+
+def _check_evidence(driver: Driver, plan: JobPlan, job: JobRow, row: ResultRow) -> None:
+    """A chunk is given up only after as many errors, or as many attempts, as the job allows. Raises Broken."""
+    with driver.world.rows.reading() as tx:
+        found = tx.chunk_row(job.job_key, row.chunk_id)
+    assert found is not None
+    chunk, attempts, retry = found.case.chunk, found.case.attempts, plan.submission.retry
+    refused = not attempts and row.item_count == 1 and plan.items[row.item_start].do == "huge"
+    errors = sum(each.state is AttemptState.INVALID or each.failure_class in FAULTS_COUNTED for each in attempts)
+    tried = sum(each.state not in (AttemptState.DROPPED, AttemptState.ABORTED) for each in attempts)
+    enough = errors + chunk.prior_errors >= retry.max_errors or tried + chunk.answers_wanted > retry.max_attempts
+    if not refused and not (attempts and enough):
+        raise Broken(
+            f"chunk {row.chunk_id} was given up after {errors} errors in {tried} attempts", job.job_key, row.chunk_id
+        )
 
 
 def _answered_by(row: ResultRow) -> int:

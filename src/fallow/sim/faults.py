@@ -25,12 +25,19 @@ class Point(StrEnum):
 
 
 class Faults:
-    """at_point: called at each point; may raise ServerDied, or a Refusal at BYTES, or let others run."""
+    """at_point: called at each point; may raise ServerDied, or a Refusal at BYTES, or let others run. watch: looks at
+    the rows after each commit; "" or the rule that was broken."""
 
     def __init__(self) -> None:
+        self.watch: Callable[[], str] = lambda: ""
         self.at_point: Callable[[Point], None] = lambda _point: None
         self.writing = False
         self.broken: list[str] = []  # rules of the house that were broken on the way
+
+    def committed(self) -> None:
+        """A transaction of some process is durable."""
+        if broken := self.watch():
+            self.broken.append(broken)
 
     def touch_bytes(self) -> None:
         """The object store is being used."""
@@ -68,6 +75,7 @@ class DyingStore:
                 self._point(Point.BEFORE_COMMIT)
             finally:
                 self._faults.writing = False
+        self._faults.committed()
         self._point(Point.AFTER_COMMIT)
 
     @contextmanager

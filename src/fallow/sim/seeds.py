@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fallow.sim.claims import ClaimWatch
 from fallow.sim.driver import Driver, tempered
 from fallow.sim.endings import check_endings
 from fallow.sim.invariants import Auditor, Broken, Moves, all_moves
@@ -92,6 +93,7 @@ def replay(seed: int) -> Replay:
     scenario = scenario_of(seed)
     world = World(seed=seed, settings=scenario.settings, server_count=scenario.servers, item_bytes_max=ITEM_BYTES_MAX)
     assert isinstance(world.rows, SqliteStore)
+    world.faults.watch = ClaimWatch(world.rows._writer, world.clock).look
     driver = Driver(scenario, world, Auditor(world.rows._writer), random.Random(f"driver-{seed}"))
     try:
         return _driven(seed, scenario, driver)
