@@ -146,7 +146,7 @@ class ChunkView(_Message):
 
 
 class JobDetail(JobSummary):
-    """chunks: the first of them; chunks_next: the cursor for GET /api/jobs/{id}/chunks?after=, null when that was all."""
+    """chunks: the first of them; chunks_next: the cursor for GET /api/jobs/{id}/chunks?after=, null after the last."""
 
     input_uri: str
     output_uri: str | None

@@ -31,8 +31,8 @@ class CapabilityMessage(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """First call. public_key: Ed25519, 32 raw bytes. session: new at each start of the agent; what an older session held
-    and this one does not name is lost. time: the worker's clock, so that the server can name a wrong one."""
+    """First call. public_key: Ed25519, 32 raw bytes. session: new at each start of the agent; what an older session
+    held is lost. time: the worker's clock, so that the server can name a wrong one."""
 
     public_key: bytes
     session: str
