@@ -177,3 +177,17 @@ def test_outputs_are_there_when_the_job_is_done_and_not_before(world: World) -> 
     assert b"".join(content.read(0, None)) == world.output("j")
     with pytest.raises(Refusal):
         world.server.results.output(SUBMITTER, "j", "../secrets")
+
+
+def test_one_jobs_lost_input_keeps_nobody_from_other_jobs(world: World) -> None:
+    """The list of its objects is gone from the object store: its pieces are given up, the other job is done."""
+    world.inputs.files["dir/a"] = b"ok 1"
+    given = Submission("sim:dir/", job_id="lost", image="model", input_format=InputFormat.OBJECTS, priority=9)
+    world.server.intake.submit(SUBMITTER, given)
+    submit(world, 4)
+    world.rest()
+    world.artifacts.delete(["jobs/lost/items.jsonl"])
+    world.add_worker("ada")
+    assert world.run(3, lambda: world.job("j").state is JobState.COMPLETED)
+    assert world.run(3, lambda: world.job("lost").state is JobState.FAILED)
+    assert world.chunks("lost")[0].case.chunk.fault is not None

@@ -1,5 +1,6 @@
 """What a worker is told about an attempt: which bytes, which URLs, which environment."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,9 +12,11 @@ from fallow.control.planner import Memory
 from fallow.control.reports import artifact_key, direct_prefix, log_key
 from fallow.control.scheduler import Offer
 from fallow.core.job import JobSpec
+from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Contract, InputFormat
 
 _HARNESS_LABEL = "io.fallow.harness"
+_INPUT_GONE = frozenset({Code.INPUT_MISSING, Code.INPUT_UNREADABLE, Code.INPUT_NOT_ALLOWED, Code.NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,17 @@ class Ticket:
     output_url: str
     artifact_uri: str
     harness: bool
+
+
+def tickets(offers: Iterable[Offer], places: Places) -> Iterator[Ticket]:
+    """A ticket for each offer whose input is there. One job's lost input must not keep a worker from all other jobs:
+    such a lease is told to nobody, runs out, and counts as an attempt. Raises STORAGE_UNREACHABLE all the same."""
+    for offer in offers:
+        try:
+            yield ticket(offer, places)
+        except Refusal as refusal:
+            if refusal.code not in _INPUT_GONE:
+                raise
 
 
 def ticket(offer: Offer, places: Places) -> Ticket:

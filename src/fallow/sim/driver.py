@@ -73,15 +73,15 @@ class Driver:
         for worker in self.world.workers.values():
             worker.temper = lambda _lease: Deed.HONEST
             worker.asleep_until = 0
-        for number in range(5):
+        for number in range(4):
             self.world.add_worker(f"helper-{number}", label=Label.EDGE, slots=4, seconds=0.05)
         self._resume_all()
 
     def _wait(self) -> None:
-        if not self.world.run(_CALM_HOURS, self._all_over, tick_seconds=2.0):
+        if not self.world.run(_CALM_HOURS, self._all_over, tick_seconds=4.0, idle_seconds=30.0):
             late = [(row.job_id, row.state.value) for row in self._jobs() if row.state not in JOB_OVER]
             raise Broken(f"{late} did not end within {_CALM_HOURS} h after the last fault", self._first_late())
-        self.world.run(1.0, self._all_swept)
+        self.world.run(1.0, self._all_swept, tick_seconds=4.0, idle_seconds=30.0)
         self._check()
 
     def _first_late(self) -> int | None:

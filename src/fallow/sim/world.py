@@ -137,10 +137,16 @@ class World:
         self.clock.advance(seconds)
         return busy
 
-    def run(self, hours: float, until: Callable[[], bool] = lambda: False, tick_seconds: float = 1.0) -> bool:
+    def run(
+        self,
+        hours: float,
+        until: Callable[[], bool] = lambda: False,
+        tick_seconds: float = 1.0,
+        idle_seconds: float = 10.0,
+    ) -> bool:
         """Turns until `until()` or so many hours have passed. True when it was `until()`.
 
-        Where nothing happens time goes by in larger ticks, but never past a heartbeat.
+        Where nothing happens time goes by in larger ticks, idle_seconds at most: less than a lease without heartbeat.
         """
         end = self.clock.now() + hours * 3600e6
         tick = tick_seconds
@@ -148,7 +154,7 @@ class World:
             busy = self.turn(tick)
             if until():
                 return True
-            tick = tick_seconds if busy else min(tick * 2, self.settings.heartbeat_seconds)
+            tick = tick_seconds if busy else min(tick * 2, idle_seconds)
         return until()
 
     def job(self, job_id: str) -> JobRow:

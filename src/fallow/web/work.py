@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fallow.control.callers import Caller
-from fallow.control.leases import Ticket, ticket
+from fallow.control.leases import Ticket, tickets
 from fallow.control.reports import Failed, Reported
 from fallow.control.work import Asked, Joining
 from fallow.core.refusals import Code, Refusal
@@ -129,7 +129,7 @@ def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
     return _ENCODE(
         wire.Answer(
             acks=tuple(wire.Ack(v.attempt_id, v.verdict, v.code, v.message) for v in outcome.verdicts),
-            leases=tuple(_lease(door, ticket(offer, door.places)) for offer in outcome.offers),
+            leases=tuple(_lease(door, each) for each in tickets(outcome.offers, door.places)),
             stop=outcome.stop,
             wait_seconds=outcome.wait_seconds,
             server_time=door.clock.now(),
