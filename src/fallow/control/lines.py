@@ -14,7 +14,6 @@ from fallow.core.job import ITEM_BYTES_MAX
 from fallow.core.words import InputFormat
 
 BLOCK_BYTES = 8 * 1024 * 1024
-_NEWLINE = re.compile(rb"\n")
 _QUOTE_OR_NEWLINE = re.compile(rb'["\n]')
 _SHORT = 80  # a longer line is taken to be an item without looking at it, if it starts with something to see
 _BLANK = b" \t\r\f\v"
@@ -79,7 +78,7 @@ class Cutter:
 
     def _line_ends(self, block: bytes) -> Iterable[int]:
         if self._kind is not InputFormat.CSV:
-            return [match.end() for match in _NEWLINE.finditer(block)]
+            return _newline_ends(block)
         return self._row_ends(block)
 
     def _row_ends(self, block: bytes) -> list[int]:
@@ -137,6 +136,17 @@ class Cutter:
         if end > self._hashed_to and len(view):
             self._hash.update(view[self._hashed_to - base : end - base])
             self._hashed_to = end
+
+
+def _newline_ends(block: bytes) -> list[int]:
+    """One `find` a line: twice as quick as a regular expression, and this is most of what planning costs."""
+    ends = []
+    find = block.find
+    end = find(b"\n") + 1
+    while end:
+        ends.append(end)
+        end = find(b"\n", end) + 1
+    return ends
 
 
 def ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
