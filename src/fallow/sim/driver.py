@@ -154,8 +154,8 @@ class Driver:
         if point is Point.BYTES and self.rng.random() < self.scenario.outage_rate:
             raise Refusal(Code.STORAGE_UNREACHABLE, "The object store cannot be reached.", "Wait.")
         free = point is not Point.BEFORE_COMMIT and len(self._running) < 3
-        if free and self.scenario.ambush and self._running[-1][1] == "planner" and self.rng.random() < 0.3:
-            self._ambush()
+        if free and self.scenario.ambush and self.rng.random() < 0.3:
+            self._ambush(self._running[-1][1])
         if free and self.rng.random() < self.scenario.meanwhile_rate:
             self._meanwhile()
             if server.process.dead:
@@ -215,11 +215,15 @@ class Driver:
         elif not self.scenario.strict and self.rng.random() < 0.15:
             self._change_input()
 
-    def _ambush(self) -> None:
-        """The input changes under the planner, and its owner does something about the job at the same moment."""
-        plan = self._change_input()
-        if plan is not None:
-            self._ask(plan.job_id, self.rng.choice(("pause", "cancel", "resume")))
+    def _ambush(self, what: str) -> None:
+        """The worst moment: the input changes under the planner while its owner does something about the job, or a job
+        is cancelled while it is merged."""
+        if what == "planner":
+            plan = self._change_input()
+            if plan is not None:
+                self._ask(plan.job_id, self.rng.choice(("pause", "pause", "cancel", "resume")))
+        elif what == "assimilator":
+            self._ask(self.rng.choice(self.scenario.jobs).job_id, "cancel")
 
     def _change_input(self) -> JobPlan | None:
         plan = self.rng.choice(self.scenario.jobs)

@@ -105,7 +105,7 @@ def scenario_of(seed: int) -> Scenario:
         workers=tuple(_worker(rng, number, faults) for number in range(rng.randint(1, 5))),
         strict=strict,
         verbs=rng.random() < 0.5,
-        ambush=not strict and rng.random() < 0.1,
+        ambush=not strict and rng.random() < 0.25,
         death_rate=rng.choice((0.0, 0.004, 0.02)) if rough else 0.0,
         outage_rate=rng.choice((0.0, 0.01, 0.04)) if rough else 0.0,
         meanwhile_rate=rng.choice((0.0, 0.05, 0.2)) if rough else 0.0,
@@ -156,7 +156,7 @@ def _job(rng: random.Random, job_id: str, strict: bool) -> JobPlan:
         ),
         requirements=Requirements(label=rng.choice((None, None, None, Label.EDGE))),
         priority=rng.choice((0, 0, 5)),
-        expires_seconds=rng.choice((None, None, None, 600)),
+        expires_seconds=rng.choice((None, None, 60, 600)),
     )
     return JobPlan(submission, _files(rng, submission, kind, items), items)
 
