@@ -139,4 +139,4 @@ def plan_here(path: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(plan_here(Path(sys.argv[1]))))
+    print(json.dumps(plan_here(Path(sys.argv[1]).resolve())))

@@ -62,7 +62,14 @@ class Cutter:
         view = memoryview(block)
         for position in self._line_ends(block):
             end = base + position
-            yield from self._line(block, view, base, end)
+            if _SHORT < end - self._line_start <= self._item_bytes_max:
+                # Nearly every line: without a generator of its own it costs half.
+                self._items += 1
+                if self._full(end):
+                    self._hash_to(view, base, end)
+                    yield self._cut(end)
+            else:
+                yield from self._line(block, view, base, end)
             self._line_start = end
             self._line_head = b""
         rest = block[max(self._line_start - base, 0) :][: _SHORT + 1]
@@ -101,11 +108,15 @@ class Cutter:
             yield from self._oversized(view, base, end)
             return
         self._items += 1
-        sizes = self.sizes
-        full = sizes.items is not None and self._items >= sizes.items
-        if full or (sizes.size_bytes is not None and end - self._cut_start >= sizes.size_bytes):
+        if self._full(end):
             self._hash_to(view, base, end)
             yield self._cut(end)
+
+    def _full(self, end: int) -> bool:
+        sizes = self.sizes
+        if sizes.items is not None and self._items >= sizes.items:
+            return True
+        return sizes.size_bytes is not None and end - self._cut_start >= sizes.size_bytes
 
     def _is_blank(self, block: bytes, base: int, end: int) -> bool:
         head = self._line_head + block[max(self._line_start - base, 0) : end - base]
