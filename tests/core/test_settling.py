@@ -10,7 +10,7 @@ from fallow.core.changes import MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Answer, Case
 from fallow.core.job import Compare, Input, JobSpec, Plugins, RetryPolicy, VerifyMethod, VerifyPolicy
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
-from fallow.core.settling import carry, settle
+from fallow.core.settling import carry, settle, settle_stepwise
 from fallow.core.words import AttemptId, AttemptState, ChunkState, FailureClass, InputFormat, JobId
 from tests.core.making import ARTIFACT, NOW, attempt, case, chunk
 from tests.core.rows import Rows
@@ -67,6 +67,28 @@ def test_it_rests_where_the_rows_rest(of: Case, max_errors: int, max_attempts: i
     assert of.chunk.state is there.chunk.state
     assert sorted(each.state for each in of.attempts) == sorted(each.state for each in there.attempts)
     assert settle(of, replace(QUORUM, retry=retry), NOW) == []
+
+
+@given(cases(), st.booleans(), st.sampled_from([SPEC, QUORUM, replace(SPEC, plugins=Plugins(verifier="own"))]))
+@settings(max_examples=300, deadline=None)
+def test_the_short_way_leads_where_the_long_one_does(of: Case, checked: bool, spec: JobSpec) -> None:
+    attempts = [replace(each, checked=checked and each.state is AttemptState.REPORTED) for each in of.attempts]
+    short, long = Case(of.chunk, list(attempts)), Case(of.chunk, list(attempts))
+    assert settle(short, spec, NOW) == settle_stepwise(long, spec, NOW)
+    assert short == long
+
+
+@pytest.mark.parametrize("spec", [SPEC, QUORUM])
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("state", list(ChunkState))
+@pytest.mark.parametrize("answered", list(AttemptState))
+def test_the_short_way_is_taken_only_where_it_is_right(
+    answered: AttemptState, state: ChunkState, checked: bool, spec: JobSpec
+) -> None:
+    only = replace(attempt(1, answered, deadline=NOW), checked=checked)
+    short, long = case(chunk(state=state), only), case(chunk(state=state), only)
+    assert settle(short, spec, NOW) == settle_stepwise(long, spec, NOW)
+    assert short == long
 
 
 def test_a_report_leaves_its_answer_with_the_attempt() -> None:

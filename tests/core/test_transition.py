@@ -35,8 +35,10 @@ def test_a_lease_ends_at_its_deadline(deadline: int, late: bool) -> None:
 
 @pytest.mark.parametrize("state", list(ChunkState))
 def test_a_late_lease_expires_whatever_its_chunk_is(state: ChunkState) -> None:
-    changes = next_changes(case(chunk(state=state), attempt(1, A.LEASED, deadline=NOW)), RETRY, NOW)
-    assert changes == [MoveAttempt(AttemptId(1), AttemptEvent.EXPIRE, "its worker was silent past the lease")]
+    late = attempt(1, A.LEASED, deadline=NOW)
+    changes = next_changes(case(chunk(state=state), late), RETRY, NOW)
+    cause = f"{late.worker_id} was silent past the lease"
+    assert changes == [MoveAttempt(AttemptId(1), AttemptEvent.EXPIRE, cause)]
 
 
 @pytest.mark.parametrize("state", [each for each in ChunkState if each is not ChunkState.OPEN])

@@ -39,7 +39,7 @@ def test_a_killed_workers_chunk_goes_elsewhere(fleet: Fleet) -> None:
     fleet.run()
     assert job.state is JobState.COMPLETED
     assert job.attempts_of(gone) == {AttemptState.LOST}
-    assert "its worker was silent past the lease" in job.story(0)
+    assert "was silent past the lease" in job.story(0)
 
 
 def test_one_laptop_alone_finishes_after_failures(fleet: Fleet) -> None:

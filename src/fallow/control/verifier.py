@@ -90,7 +90,7 @@ class Verifier:
         checked = [_Checked(row, self._fault(case, spec, row)) for row in answers]
         good = [one.row.attempt for one in checked if not one.fault]
         changes: list[Change] = [
-            MoveAttempt(one.row.attempt.attempt_id, AttemptEvent.DISAGREE, one.fault)
+            MoveAttempt(one.row.attempt.attempt_id, AttemptEvent.DISAGREE, _named(one.row.attempt, one.fault))
             for one in checked
             if one.fault and one.row.attempt.state is AttemptState.REPORTED
         ]
@@ -106,14 +106,15 @@ class Verifier:
             wanted = len(good) + 1
             cause = f"{len(good)} answers do not agree"
             return [*changes, MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.MORE, cause, answers_wanted=wanted)]
-        states = {a.attempt_id: a.state for a in good}
+        by_id = {a.attempt_id: a for a in good}
         agreed = "hash, lines and signature are good" if spec.quorum == 1 else f"{len(found.agreeing)} answers agree"
         for attempt_id in found.agreeing:
-            if states[attempt_id] is AttemptState.REPORTED:
+            if by_id[attempt_id].state is AttemptState.REPORTED:
                 changes.append(MoveAttempt(attempt_id, AttemptEvent.AGREE, agreed))
         for attempt_id in found.differing:
-            if states[attempt_id] is AttemptState.REPORTED:
-                changes.append(MoveAttempt(attempt_id, AttemptEvent.DISAGREE, "its answer differs from the others'"))
+            if by_id[attempt_id].state is AttemptState.REPORTED:
+                cause = _named(by_id[attempt_id], "its answer differs from the others'")
+                changes.append(MoveAttempt(attempt_id, AttemptEvent.DISAGREE, cause))
         accept = MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.ACCEPT, "verified", canonical=found.canonical)
         return [*changes, accept]
 
@@ -207,6 +208,7 @@ class Verifier:
             if not fault and spec.quorum > 1 and canonical is not None and not self._same(spec)(canonical, row.attempt):
                 fault = "its answer differs from the canonical one"
             event = AttemptEvent.DISAGREE if fault else AttemptEvent.AGREE
+            fault = _named(row.attempt, fault) if fault else ""
             changes.append(
                 MoveAttempt(row.attempt.attempt_id, event, fault or "good, though it came too late to count")
             )
@@ -234,6 +236,11 @@ class Verifier:
         if worker is not None:
             seconds = min(2.0 ** min(worker.failures + 1, 10), _BACKOFF_SECONDS)
             tx.set_worker_backoff(worker.worker_id, worker.failures + 1, Micros(now + int(seconds * 1e6)))
+
+
+def _named(attempt: Attempt, fault: str) -> str:
+    """The fault with the name of whose it is."""
+    return f"{attempt.worker_id}: {fault}"
 
 
 def _moved_on(seen: Case, current: Case) -> bool:

@@ -25,7 +25,9 @@ def next_changes(case: Case, retry: RetryPolicy, now: Micros) -> list[Change]:
     """
     late = [a for a in case.attempts if a.state is AttemptState.LEASED and a.deadline is not None and a.deadline <= now]
     if late:
-        return [MoveAttempt(a.attempt_id, AttemptEvent.EXPIRE, "its worker was silent past the lease") for a in late]
+        return [
+            MoveAttempt(a.attempt_id, AttemptEvent.EXPIRE, f"{a.worker_id} was silent past the lease") for a in late
+        ]
     if case.chunk.state in CHUNK_OVER:
         return _drop([a for a in case.attempts if a.state in _ACTIVE])
     if case.chunk.state is not ChunkState.OPEN:

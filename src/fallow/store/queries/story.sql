@@ -1,7 +1,13 @@
 -- story_of_job
--- The job's own moves, in the order of writing.
+-- The job's own moves, and of its chunks and attempts those that tell of trouble, in the order of writing.
+SELECT story_id, at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom FROM (
 SELECT story_id, at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom
-  FROM story WHERE job_key = :job_key AND chunk_id IS NULL AND story_id > :after ORDER BY story_id LIMIT :limit;
+  FROM story WHERE job_key = :job_key AND chunk_id IS NULL AND story_id > :after
+UNION ALL
+SELECT story_id, at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom
+  FROM story WHERE job_key = :job_key AND chunk_id IS NOT NULL
+   AND to_state IN ('errored', 'lost', 'invalid', 'failed', 'split') AND story_id > :after) AS told
+ ORDER BY story_id LIMIT :limit;
 
 -- story_of_chunk
 -- A chunk's moves and its attempts', in the order of writing.

@@ -187,5 +187,7 @@ CREATE TABLE story (
     by_whom text NOT NULL
 );
 CREATE INDEX story_chunk ON story (job_key, chunk_id);
+CREATE INDEX story_trouble ON story (job_key, story_id)
+    WHERE chunk_id IS NOT NULL AND to_state IN ('errored', 'lost', 'invalid', 'failed', 'split');
 
 CREATE SEQUENCE attempt_number;

@@ -188,6 +188,8 @@ CREATE TABLE story (
     by_whom TEXT NOT NULL
 ) STRICT;
 CREATE INDEX story_chunk ON story (job_key, chunk_id);
+CREATE INDEX story_trouble ON story (job_key, story_id)
+    WHERE chunk_id IS NOT NULL AND to_state IN ('errored', 'lost', 'invalid', 'failed', 'split');
 
 -- The highest number given to an attempt: numbers are never given twice, even when the rows are gone.
 CREATE TABLE attempt_number (
