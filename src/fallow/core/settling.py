@@ -53,7 +53,10 @@ def _accepted_at_once(case: Case, spec: JobSpec) -> list[Change]:
     attempt = case.attempts[0]
     if attempt.state is not AttemptState.REPORTED or not attempt.checked or not _needs_no_comparison(spec):
         return []
-    return [MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.VERIFY, "the answer is in"), *_accepting(chunk, attempt)]
+    return [
+        MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.VERIFY, "the answer is in"),
+        *_accepting(chunk, attempt),
+    ]
 
 
 def _needs_no_comparison(spec: JobSpec) -> bool:
