@@ -73,7 +73,7 @@ def test_a_verifier_turns_answers_away(worlds: Callable[[Extra], World]) -> None
     assert finished(world, Plugins(verifier="numbers")) is JobState.COMPLETED
     assert all(isinstance(json.loads(line)["square"], int) for line in world.output("j").splitlines())
     causes = [row.cause for chunk in (0, 1) for row in world.story("j", chunk)]
-    assert "the verifier numbers does not accept it" in causes
+    assert any("the verifier numbers does not accept it" in cause for cause in causes)
 
 
 def test_a_verifier_decides_what_agrees(worlds: Callable[[Extra], World]) -> None:

@@ -5,7 +5,7 @@ from fallow.control.work import apply_settled
 from fallow.core.changes import Change
 from fallow.core.lifecycle import JobEvent
 from fallow.core.settling import settle
-from fallow.core.words import JobState, Micros
+from fallow.core.words import JobState, Kind, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, Store, Tx
 
@@ -71,5 +71,12 @@ def _is_over(tx: Tx, job: JobRow, now: Micros) -> bool:
     micros = job.spec.expires_seconds * 1_000_000
     if job.created_at + micros > now:
         return False
-    reruns = (row.at for row in tx.story(job.job_key) if row.event == JobEvent.RERUN)
-    return max(reruns, default=job.created_at) + micros <= now
+    return _last_asked_at(tx, job) + micros <= now
+
+
+def _last_asked_at(tx: Tx, job: JobRow) -> Micros:
+    latest, after = job.created_at, 0
+    while rows := tx.story(job.job_key, after=after):
+        after = rows[-1].story_id
+        latest = max([latest, *(row.at for row in rows if row.kind is Kind.JOB and row.event == JobEvent.RERUN)])
+    return latest
