@@ -351,8 +351,8 @@ class Tx(Protocol):
     def story(
         self, job_key: JobKey, *, chunk_id: ChunkId | None = None, after: int = 0, limit: int = 1000
     ) -> list[StoryRow]:
-        """In the order of writing. With a chunk: its moves and its attempts'. Without one: the job's own moves, and of its
-        chunks and attempts those that tell of trouble (errored, lost, invalid, failed, split)."""
+        """In the order of writing. With a chunk: its moves and its attempts'. Without one: the job's own moves, and those
+        of its chunks and attempts that tell of trouble (errored, lost, invalid, failed, split)."""
         ...
 
     def job_events(self, after: int, limit: int, job_key: JobKey | None = None) -> list[StoryRow]:
