@@ -1,8 +1,10 @@
 """Reports: what workers say became of their attempts. Each is judged on its own, and all are applied at once."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -21,6 +23,7 @@ _ANSWERED = frozenset({AttemptState.REPORTED, AttemptState.VALID})
 _TEXT_MAX = 2000
 _LOG_TAIL_MAX = 4000
 _CLASSES = {each.value: each for each in FailureClass}
+_DECODE = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +105,24 @@ def open_reports(reports: Sequence[Reported], worker: WorkerRow, inline_bytes_ma
         if one.is_packed and one.receipt is not None:
             offset = offsets.get(one.receipt.job_id, 0)
             offsets[one.receipt.job_id] = offset + one.receipt.artifact_size_bytes
-            one = replace(one, offset=offset)
+            one = Opened(report, one.receipt, offset=offset)
         opened.append(one)
     return opened
+
+
+def loads(text: bytes) -> object:
+    """json.loads() at a third of its cost. What msgspec will not read is left to json: they must never differ."""
+    try:
+        return _DECODE(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(text)
 
 
 def _opened(report: Reported, check: Callable[[bytes, bytes], bool], inline_bytes_max: int) -> Opened:
     if not report.envelope:
         return Opened(report, None, "" if report.failed else "it has neither a receipt nor a failure")
     try:
-        receipt = unseal(report.envelope, check)
+        receipt = unseal(report.envelope, check, loads)
     except Refusal as refusal:
         return Opened(report, None, str(refusal), forged=True)
     if report.inline is None:

@@ -5,9 +5,11 @@ key, which the caller brings as a function: this file has no cryptography of its
 """
 
 import base64
+import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from fallow.core.canonical import canonical_json
 from fallow.core.refusals import Code, Refusal
@@ -15,6 +17,7 @@ from fallow.core.refusals import Code, Refusal
 PAYLOAD_TYPE = "application/vnd.fallow.receipt+json"
 Sign = Callable[[bytes], bytes]
 Check = Callable[[bytes, bytes], bool]  # (message, signature)
+Loads = Callable[[bytes], object]  # JSON bytes to plain values; raises ValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +94,21 @@ def seal(receipt: Receipt, key_id: str, sign: Sign) -> bytes:
     )
 
 
-def unseal(envelope: bytes, check: Check) -> Receipt:
-    """The receipt inside, once its signature is good. Raises Refusal RECEIPT_INVALID."""
-    payload, signature = _parts(envelope)
+def unseal(envelope: bytes, check: Check, loads: Loads = json.loads) -> Receipt:
+    """The receipt inside, once its signature is good. loads: a faster json.loads where there is one.
+
+    Raises Refusal RECEIPT_INVALID.
+    """
+    payload, signature = _parts(envelope, loads)
     if not check(pre_authentication(payload), signature):
         raise _refused("its signature is not this worker's")
-    return parse_statement(payload)
+    return parse_statement(payload, loads)
 
 
-def parse_statement(payload: bytes) -> Receipt:
+def parse_statement(payload: bytes, loads: Loads = json.loads) -> Receipt:
     """The statement's values. Raises Refusal RECEIPT_INVALID."""
     try:
-        body = json.loads(payload)
+        body: Any = loads(payload)
         items, artifact, usage = body["items"], body["artifact"], body.get("usage", {})
         receipt = Receipt(
             job_id=_text(body["job_id"]),
@@ -147,9 +153,9 @@ def pre_authentication(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> byte
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def _parts(envelope: bytes) -> tuple[bytes, bytes]:
+def _parts(envelope: bytes, loads: Loads) -> tuple[bytes, bytes]:
     try:
-        body = json.loads(envelope)
+        body: Any = loads(envelope)
         if body["payloadType"] != PAYLOAD_TYPE:
             raise _refused(f"its payload type is {str(body['payloadType'])[:80]!r}")
         return _unbase64(body["payload"]), _unbase64(body["signatures"][0]["sig"])
@@ -159,8 +165,8 @@ def _parts(envelope: bytes) -> tuple[bytes, bytes]:
 
 def _unbase64(text: str) -> bytes:
     """The bytes. Refuses a second spelling of the same bytes (unused bits that are not 0): a changed byte must show."""
-    raw = base64.b64decode(text, validate=True)
-    if base64.b64encode(raw).decode() != text:
+    raw = binascii.a2b_base64(text, strict_mode=True)
+    if binascii.b2a_base64(raw, newline=False) != text.encode():
         raise ValueError("not the one base64 spelling of its bytes")
     return raw
 
@@ -175,7 +181,8 @@ def _agree(receipt: Receipt, count: int) -> None:
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > 4096:
         raise ValueError(f"a text where {str(value)[:40]!r} stands")
-    value.encode()  # half a surrogate pair is JSON, but no text that can be stored; raises a ValueError
+    if not value.isascii():
+        value.encode()  # half a surrogate pair is JSON, but no text that can be stored; raises a ValueError
     return value
 
 
