@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fallow.worker.assignment import Assignment
 from fallow.worker.contracts.pipes import Pipes
-from fallow.worker.engines.engine import Engine, Running
+from fallow.worker.engines.engine import Engine, Running, Usage
 
 Key = tuple[object, ...]
 
@@ -39,6 +39,7 @@ class Session:
         self.ready = False
         self.answered = False
         self.reused = False
+        self.used = Usage()  # up to the end of its last chunk
         self._directory = directory
         self._backstop_seconds = backstop_seconds
 

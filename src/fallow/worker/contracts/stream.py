@@ -50,7 +50,7 @@ class StreamContract:
     def _converse(self, work: Work, session: Session) -> tuple[Fault | None, bool]:
         """The chunk's fault, and whether a fresh container should try: a warm one that ended before its first answer
         may have ended for reasons of its own."""
-        before = session.running.usage()
+        before = session.used
         talk = Conversation(work, session)
         keep = again = False
         try:
@@ -58,7 +58,8 @@ class StreamContract:
                 fault = talk.hold(source)
             keep = fault is None and talk.may_stay
             again = session.reused and fault is not None and talk.ended and not talk.answered
-            work.usage = _difference(session.running.usage(), before)
+            session.used = session.running.usage()
+            work.usage = _difference(session.used, before)
         finally:
             session.pipes.detach()
             if keep:
@@ -152,7 +153,9 @@ class Conversation:
         """For one look at the pipes."""
         if self.answered < self.work.staged.sent or self.one_chunk or self.work.assignment.harness:
             return STEP_SECONDS
-        return max(0.0, min(STEP_SECONDS, self.last + self._grace() - time.monotonic()))
+        left = self.last + self._grace() - time.monotonic()
+        # Selectors round up to a whole millisecond, which a chunk of a few milliseconds would feel.
+        return max(0.0, min(STEP_SECONDS, int(left * 1000) / 1000))
 
     def _finish(self) -> None:
         """A line too many, and what is left of the log."""
