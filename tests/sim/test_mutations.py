@@ -122,6 +122,6 @@ def test_chunks_that_are_given_up_too_soon(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_jobs_that_are_given_up_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "hopeless", lambda counters: counters.attempts_lost >= 1)
+    monkeypatch.setattr(work, "hopeless", lambda counters, quorum=1: counters.attempts_lost >= 1)
     assert progress.hopeless is not work.hopeless
     assert "failed though all its items are good" in str(first_failure())

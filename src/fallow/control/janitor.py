@@ -47,6 +47,8 @@ class Janitor:
         return bool(old)
 
     def _is_old(self, job: JobRow, now: Micros) -> bool:
+        if job.finished_at == 0:  # somebody died while erasing it
+            return True
         seconds = job.spec.retention_seconds
         kept = self._settings.retention_seconds if seconds is None else seconds
         return job.finished_at is not None and job.finished_at + kept * 1_000_000 <= now

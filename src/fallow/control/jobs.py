@@ -85,7 +85,12 @@ def _may(caller: Caller, job: JobRow) -> bool:
 
 
 def erase(store: Store, places: Places, job: JobRow) -> None:
-    """Everything fallow itself holds of a job: objects first, so that no row goes before its bytes."""
+    """Everything fallow itself holds of a job: objects first, so that no row goes before its bytes.
+
+    Whoever dies half-way leaves a retired job behind, which the janitor erases to the end.
+    """
+    with store.transaction() as tx:
+        tx.retire_job(job.job_key)
     places.artifacts.delete(head.key for head in places.artifacts.list(f"jobs/{job.job_id}"))
     while True:
         with store.transaction() as tx:

@@ -240,7 +240,7 @@ def apply_settled(tx: Tx, changes: list[Change], now: Micros, by: str) -> None:
 
 def _give_up(tx: Tx, job_key: JobKey, counters: Counters, now: Micros) -> None:
     job = tx.job_by_key(job_key)
-    if job is not None and job.state in _ACTIVE:
+    if job is not None and job.state in _ACTIVE and hopeless(counters, job.spec.quorum):
         failed = f"{counters.attempts_errored} attempts failed before the first good answer"
         reason = f"{failed}; {last_failure(tx, job)}"
         tx.move_job(job_key, JobEvent.FAIL, "hopeless", "transitioner", now, reason=reason)

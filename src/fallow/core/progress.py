@@ -61,6 +61,6 @@ def too_many_errors(counters: Counters, retry: RetryPolicy) -> str:
     return ""
 
 
-def hopeless(counters: Counters) -> bool:
+def hopeless(counters: Counters, quorum: int = 1) -> bool:
     """Whether so much failed before the first good item that going on would only burn other people's machines."""
-    return counters.items_done == counters.items_error and counters.attempts_errored >= HOPELESS_ERRORS
+    return counters.items_done == counters.items_error and counters.attempts_errored >= HOPELESS_ERRORS * quorum

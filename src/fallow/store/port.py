@@ -248,6 +248,10 @@ class Tx(Protocol):
         ...
 
     def set_output(self, job_key: JobKey, output: str) -> None: ...
+    def retire_job(self, job_key: JobKey) -> None:
+        """Marks a job that is over as being erased: finished_at is 0 from now on."""
+        ...
+
     def delete_job(self, job_key: JobKey, limit: int) -> bool:
         """Removes up to `limit` rows of the job's chunks, attempts and story; True when nothing of it is left."""
         ...
@@ -303,8 +307,9 @@ class Tx(Protocol):
     ) -> list[Leased]:
         """Up to `limit` queued attempts of the job, oldest first, now leased by this worker until `deadline`.
 
-        Never two of one chunk, never one of a chunk that this worker holds or has answered; and one of a chunk that it
-        has failed or lost only if the attempt was queued at or before `same_after`. SKIP LOCKED on PostgreSQL."""
+        Never two of one chunk, never one of a chunk that this worker holds or has answered well; and one of a chunk that
+        it failed, lost or answered with bad bytes only if the attempt was queued at or before `same_after`. SKIP LOCKED
+        on PostgreSQL."""
         ...
 
     def extend(self, worker_id: WorkerId, attempt_ids: Sequence[AttemptId], deadline: Micros) -> list[AttemptId]:
@@ -351,8 +356,8 @@ class Tx(Protocol):
     def story(
         self, job_key: JobKey, *, chunk_id: ChunkId | None = None, after: int = 0, limit: int = 1000
     ) -> list[StoryRow]:
-        """In the order of writing. With a chunk: its moves and its attempts'. Without one: the job's own moves, and those
-        of its chunks and attempts that tell of trouble (errored, lost, invalid, failed, split)."""
+        """In the order of writing. With a chunk: its moves and its attempts'. Without one: the job's own moves, and
+        those of its chunks and attempts that tell of trouble (errored, lost, invalid, failed, split)."""
         ...
 
     def job_events(self, after: int, limit: int, job_key: JobKey | None = None) -> list[StoryRow]:

@@ -5,10 +5,13 @@ writer anyway; BEGIN IMMEDIATE keeps other processes' writers out for the while.
 """
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from queue import Empty, LifoQueue
 
@@ -25,6 +28,8 @@ BUSY_MILLISECONDS = 30_000  # another process may be checkpointing a large log
 READERS_KEPT = 8
 CACHE_KIB = 64 * 1024  # the working set of a busy job: its open chunks, their attempts and the indexes' right edges
 CHECKPOINT_PAGES = 4096  # 16 MiB of log: a checkpoint syncs the database too, so not after every thousand pages
+
+BLOCKS = (64, 16, 4)  # rows of one INSERT: half the cost of a statement each; few sizes, since each is compiled once
 
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _UNREACHABLE = frozenset(
@@ -63,7 +68,14 @@ class SqliteSession:
         return self._connection.execute(statement.sql, _bound(statement, params))
 
     def many(self, name: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-        self._connection.executemany(_positional(name, columns), rows)
+        done = 0
+        for size in BLOCKS:
+            sql = _positional(name, columns, size)
+            while sql and len(rows) - done >= size:
+                self._connection.execute(sql, list(chain.from_iterable(rows[done : done + size])))
+                done += size
+        if done < len(rows):
+            self._connection.executemany(_positional(name, columns, 1), rows[done:])
 
 
 def _bound(statement: Statement, params: Params) -> Mapping[str, object]:
@@ -71,14 +83,18 @@ def _bound(statement: Statement, params: Params) -> Mapping[str, object]:
     return {name: json.dumps(value) if isinstance(value := params[name], list) else value for name in statement.names}
 
 
-_POSITIONAL: dict[tuple[str, tuple[str, ...]], str] = {}
-
-
-def _positional(name: str, columns: tuple[str, ...]) -> str:
-    found = _POSITIONAL.get((name, columns))
-    if found is None:
-        found = _POSITIONAL[name, columns] = statements("sqlite")[name].positional(columns)
-    return found
+@cache
+def _positional(name: str, columns: tuple[str, ...], rows: int) -> str:
+    """The statement for so many rows at once; "" where it cannot take more than one."""
+    sql = statements("sqlite")[name].positional(columns)
+    if rows == 1:
+        return sql
+    head, values, one = sql.partition("VALUES ")
+    if not head.startswith("INSERT") or not one.endswith(")"):
+        return ""
+    width = len(columns)
+    each = (re.sub(r"(?<=\?)\d+", lambda place: str(int(place[0]) + row * width), one) for row in range(rows))
+    return head + values + ", ".join(each)
 
 
 class SqliteStore:

@@ -51,6 +51,10 @@ UPDATE job SET state = :state, started_at = :started_at, finished_at = :finished
 -- Why a job ended as it did.
 UPDATE job_text SET reason = :reason WHERE job_key = :job_key;
 
+-- retire_job
+-- A job that is being erased: whoever erases may die half-way, and the janitor goes on.
+UPDATE job SET finished_at = 0 WHERE job_key = :job_key;
+
 -- set_output
 -- Where the assimilator put a job's output.
 UPDATE job_text SET output = :output WHERE job_key = :job_key;

@@ -176,6 +176,9 @@ class JobVerbs(Verbs):
     def set_output(self, job_key: JobKey, output: str) -> None:
         self.session.run("set_output", {"job_key": job_key, "output": output})
 
+    def retire_job(self, job_key: JobKey) -> None:
+        self.session.run("retire_job", {"job_key": job_key})
+
     def delete_job(self, job_key: JobKey, limit: int) -> bool:
         self.ledger.flush()
         left = limit

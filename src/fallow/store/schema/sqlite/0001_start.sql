@@ -1,5 +1,6 @@
 -- The first schema. Times are microseconds since 1970 (UTC), digests lower-case hex, flags 0 or 1.
--- A move of a state goes through core/lifecycle.py; the CHECKs only repeat which states there are.
+-- A move of a state goes through core/lifecycle.py; the CHECKs only repeat which states there are. Those of the busy
+-- tables spell it with OR: for each row that is written SQLite would build a table of an IN list with three words or more.
 
 CREATE TABLE account (
     account_id TEXT PRIMARY KEY,
@@ -84,8 +85,9 @@ CREATE TABLE job_text (
 CREATE TABLE chunk (
     job_key INTEGER NOT NULL,
     chunk_id INTEGER NOT NULL CHECK (chunk_id >= 0),
-    state TEXT NOT NULL CHECK (state IN
-        ('planned', 'open', 'verifying', 'done', 'failed', 'cancelled', 'split')),
+    state TEXT NOT NULL CHECK (
+        state = 'planned' OR state = 'open' OR state = 'verifying' OR state = 'done' OR state = 'failed'
+        OR state = 'cancelled' OR state = 'split'),
     version INTEGER NOT NULL DEFAULT 0,
     item_start INTEGER NOT NULL CHECK (item_start >= 0),
     item_count INTEGER NOT NULL CHECK (item_count > 0),
@@ -116,14 +118,17 @@ CREATE TABLE attempt (
     attempt_id INTEGER PRIMARY KEY,
     job_key INTEGER NOT NULL,
     chunk_id INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN
-        ('queued', 'leased', 'reported', 'valid', 'invalid', 'errored', 'lost', 'dropped', 'aborted')),
+    state TEXT NOT NULL CHECK (
+        state = 'queued' OR state = 'leased' OR state = 'reported' OR state = 'valid' OR state = 'invalid'
+        OR state = 'errored' OR state = 'lost' OR state = 'dropped' OR state = 'aborted'),
     worker_id TEXT,
     queued_at INTEGER NOT NULL,
     leased_at INTEGER,
     over_at INTEGER,
     deadline INTEGER,
-    failure_class TEXT CHECK (failure_class IN ('submitter', 'worker', 'limits', 'aborted', 'ours')),
+    failure_class TEXT CHECK (
+        failure_class = 'submitter' OR failure_class = 'worker' OR failure_class = 'limits'
+        OR failure_class = 'aborted' OR failure_class = 'ours'),
     code TEXT NOT NULL DEFAULT '',
     message TEXT NOT NULL DEFAULT '',
     items_done INTEGER NOT NULL DEFAULT 0,
