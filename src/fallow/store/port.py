@@ -307,9 +307,9 @@ class Tx(Protocol):
     ) -> list[Leased]:
         """Up to `limit` queued attempts of the job, oldest first, now leased by this worker until `deadline`.
 
-        Never two of one chunk, never one of a chunk that this worker holds or has answered well; and one of a chunk that
-        it failed, lost or answered with bad bytes only if the attempt was queued at or before `same_after`. SKIP LOCKED
-        on PostgreSQL."""
+        Never two of one chunk, never one of a chunk that this worker holds or has answered well; and one of a chunk
+        that it failed, lost or answered with bad bytes only if the attempt was queued at or before `same_after`. SKIP
+        LOCKED on PostgreSQL."""
         ...
 
     def extend(self, worker_id: WorkerId, attempt_ids: Sequence[AttemptId], deadline: Micros) -> list[AttemptId]:
