@@ -92,9 +92,12 @@ def _positional(name: str, columns: tuple[str, ...], rows: int) -> str:
     head, values, one = sql.partition("VALUES ")
     if not head.startswith("INSERT") or not one.endswith(")"):
         return ""
-    width = len(columns)
-    each = (re.sub(r"(?<=\?)\d+", lambda place: str(int(place[0]) + row * width), one) for row in range(rows))
-    return head + values + ", ".join(each)
+    return head + values + ", ".join(_moved(one, row * len(columns)) for row in range(rows))
+
+
+def _moved(values: str, by: int) -> str:
+    """The same with the places of its parameters moved on."""
+    return re.sub(r"(?<=\?)\d+", lambda place: str(int(place[0]) + by), values)
 
 
 class SqliteStore:

@@ -1,12 +1,14 @@
 -- story_of_job
--- The job's own moves, and of its chunks and attempts those that tell of trouble, in the order of writing.
+-- The job's own moves, and of its chunks and attempts those that tell of trouble, in the order of writing. The words
+-- of trouble are spelled as in the index story_trouble, which SQLite would not see otherwise.
 SELECT story_id, at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom FROM (
 SELECT story_id, at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom
   FROM story WHERE job_key = :job_key AND chunk_id IS NULL AND story_id > :after
 UNION ALL
 SELECT story_id, at, job_key, chunk_id, attempt_id, from_state, to_state, event, cause, by_whom
   FROM story WHERE job_key = :job_key AND chunk_id IS NOT NULL
-   AND to_state IN ('errored', 'lost', 'invalid', 'failed', 'split') AND story_id > :after) AS told
+   AND (to_state = 'errored' OR to_state = 'lost' OR to_state = 'invalid' OR to_state = 'failed'
+       OR to_state = 'split') AND story_id > :after) AS told
  ORDER BY story_id LIMIT :limit;
 
 -- story_of_chunk

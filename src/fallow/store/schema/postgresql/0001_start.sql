@@ -188,6 +188,7 @@ CREATE TABLE story (
 );
 CREATE INDEX story_chunk ON story (job_key, chunk_id);
 CREATE INDEX story_trouble ON story (job_key, story_id)
-    WHERE chunk_id IS NOT NULL AND to_state IN ('errored', 'lost', 'invalid', 'failed', 'split');
+    WHERE chunk_id IS NOT NULL AND (to_state = 'errored' OR to_state = 'lost' OR to_state = 'invalid' OR to_state = 'failed'
+       OR to_state = 'split');
 
 CREATE SEQUENCE attempt_number;
