@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -23,6 +24,7 @@ _ANSWERED = frozenset({AttemptState.REPORTED, AttemptState.VALID})
 _TEXT_MAX = 2000
 _LOG_TAIL_MAX = 4000
 _CLASSES = {each.value: each for each in FailureClass}
+_NAMED = ("job", "chunk", "attempt", "worker", "image", "contract", "first item", "item count", "input")
 _DECODE = msgspec.json.Decoder().decode
 
 
@@ -132,6 +134,7 @@ def _opened(report: Reported, check: Callable[[bytes, bytes], bool], inline_byte
     return Opened(report, receipt, examine([report.inline], receipt).fault)
 
 
+@lru_cache(maxsize=4096)
 def _checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
     key = Ed25519PublicKey.from_public_bytes(public_key)
 
@@ -291,21 +294,32 @@ def _mismatch(receipt: Receipt | None, case: Case, spec: JobSpec, attempt: Attem
     if receipt is None:
         return "there is no receipt"
     chunk = case.chunk
-    said = {
-        "job": (receipt.job_id, spec.job_id),
-        "chunk": (receipt.chunk_id, chunk.chunk_id),
-        "attempt": (receipt.attempt_id, attempt.attempt_id),
-        "worker": (receipt.worker_id, attempt.worker_id),
-        "image": (receipt.image, spec.ran),
-        "contract": (receipt.contract, spec.contract),
-        "first item": (receipt.item_start, chunk.item_start),
-        "item count": (receipt.item_count, chunk.item_count if items is None else items),
-        "input": (receipt.input_sha256, _input_sha256(spec, chunk) or receipt.input_sha256),
-    }
-    wrong = next((name for name, (has, wanted) in said.items() if has != wanted), None)
-    return (
-        "" if wrong is None else f"its receipt names another {wrong}: {said[wrong][0]!s:.80} for {said[wrong][1]!s:.80}"
+    has = (
+        receipt.job_id,
+        receipt.chunk_id,
+        receipt.attempt_id,
+        receipt.worker_id,
+        receipt.image,
+        receipt.contract,
+        receipt.item_start,
+        receipt.item_count,
+        receipt.input_sha256,
     )
+    wanted = (
+        spec.job_id,
+        chunk.chunk_id,
+        attempt.attempt_id,
+        attempt.worker_id,
+        spec.ran,
+        spec.contract,
+        chunk.item_start,
+        chunk.item_count if items is None else items,
+        _input_sha256(spec, chunk) or receipt.input_sha256,
+    )
+    if has == wanted:
+        return ""
+    wrong = next(place for place in range(len(_NAMED)) if has[place] != wanted[place])
+    return f"its receipt names another {_NAMED[wrong]}: {has[wrong]!s:.80} for {wanted[wrong]!s:.80}"
 
 
 def _input_sha256(spec: JobSpec, chunk: Chunk) -> str:

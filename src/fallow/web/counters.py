@@ -42,8 +42,8 @@ class Counters:
     def leased(self, count: int) -> None:
         self._leased.inc(count)
 
-    def reported(self, verdict: str) -> None:
-        self._reported.labels(verdict).inc()
+    def reported(self, verdict: str, count: int = 1) -> None:
+        self._reported.labels(verdict).inc(count)
 
     def stepped(self, role: str, outcome: str) -> None:
         """outcome: "worked", "idle", "refused" or "broken"."""

@@ -3,7 +3,9 @@
 Here the wire's messages become control's values, and back. Nothing is decided.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import anyio.to_thread
@@ -14,7 +16,9 @@ from starlette.responses import Response
 from fallow.control.callers import Caller
 from fallow.control.leases import Ticket, tickets
 from fallow.control.reports import Failed, Reported
+from fallow.control.scheduler import Offer
 from fallow.control.work import Asked, Joining
+from fallow.core.job import JobSpec, Limits
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, Label, Micros, WorkerId
 from fallow.protocols.rest import work as wire
@@ -121,15 +125,15 @@ def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
             leaving=said.leaving,
         ),
     )
-    for verdict in outcome.verdicts:
-        door.counters.reported(verdict.verdict)
+    for verdict, count in Counter(each.verdict for each in outcome.verdicts).items():
+        door.counters.reported(verdict, count)
     door.counters.leased(len(outcome.offers))
     if outcome.verdicts and not outcome.offers:  # perhaps these were the job's last answers
         door.ring("transitioner")
     return _ENCODE(
         wire.Answer(
             acks=tuple(wire.Ack(v.attempt_id, v.verdict, v.code, v.message) for v in outcome.verdicts),
-            leases=tuple(_lease(door, each) for each in tickets(outcome.offers, door.places)),
+            leases=_leases(door, outcome.offers),
             stop=outcome.stop,
             wait_seconds=outcome.wait_seconds,
             server_time=door.clock.now(),
@@ -175,9 +179,29 @@ def _bounded(*numbers: int) -> None:
         )
 
 
-def _lease(door: Door, said: Ticket) -> wire.Lease:
-    job, leased = said.offer.job, said.offer.leased
-    spec = job.spec
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all leases of a job have in common: made once a call."""
+
+    limits: wire.LimitsMessage
+    image: wire.ImageRef | None
+    env: dict[str, str]
+    deadline_seconds: float
+
+
+def _leases(door: Door, offers: Sequence[Offer]) -> tuple[wire.Lease, ...]:
+    specs = {offer.job.job_key: offer.job.spec for offer in offers}
+    by_job = {job_key: _shared(spec, door.settings.silence_seconds) for job_key, spec in specs.items()}
+    return tuple(_lease(said, by_job[said.offer.job.job_key]) for said in tickets(offers, door.places))
+
+
+def _shared(spec: JobSpec, silence_seconds: float) -> _Shared:
+    deadline = min(spec.retry.lease_seconds, silence_seconds)
+    return _Shared(_limits(spec.limits), _image_ref(spec), dict(spec.env), deadline)
+
+
+def _lease(said: Ticket, shared: _Shared) -> wire.Lease:
+    spec, leased = said.offer.job.spec, said.offer.leased
     return wire.Lease(
         attempt_id=leased.attempt_id,
         job_id=spec.job_id,
@@ -186,14 +210,14 @@ def _lease(door: Door, said: Ticket) -> wire.Lease:
         item_count=leased.item_count,
         contract=spec.contract,
         input=_input(said),
-        limits=_limits(said),
+        limits=shared.limits,
         upload_url=said.upload_url,
         log_url=said.log_url,
-        deadline_seconds=min(spec.retry.lease_seconds, door.settings.silence_seconds),
-        image=_image_ref(said),
+        deadline_seconds=shared.deadline_seconds,
+        image=shared.image,
         ran=spec.ran,
         command=spec.command,
-        env=dict(spec.env),
+        env=shared.env,
         reuse=spec.reuse,
         harness=said.harness,
         outbound=spec.outbound,
@@ -217,13 +241,12 @@ def _input(said: Ticket) -> wire.ChunkInput:
     )
 
 
-def _image_ref(said: Ticket) -> wire.ImageRef | None:
-    image = said.offer.job.spec.image
+def _image_ref(spec: JobSpec) -> wire.ImageRef | None:
+    image = spec.image
     return wire.ImageRef(image.reference, image.digest, image.image_id, image.source) if image else None
 
 
-def _limits(said: Ticket) -> wire.LimitsMessage:
-    limits = said.offer.job.spec.limits
+def _limits(limits: Limits) -> wire.LimitsMessage:
     return wire.LimitsMessage(
         item_timeout_seconds=limits.item_timeout_seconds,
         chunk_timeout_seconds=limits.chunk_timeout_seconds,
