@@ -1,8 +1,10 @@
 """fallow run: the whole system in one command, on bare processes. Containers have their own tests in tests/e2e."""
 
+import contextlib
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -114,7 +116,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     argv += ["--", sys.executable, tmp_path / "slow.py"]
     command = [sys.executable, "-m", "fallow", *map(str, argv)]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as first:
-        _await_objects(tmp_path / "data" / "objects", first)
+        _await_chunk(tmp_path / "data", first)
         first.send_signal(signal.SIGINT)
         said = first.communicate(timeout=60)[1]
     assert first.returncode == 130
@@ -134,7 +136,7 @@ def test_workers_end_with_the_command_that_started_them(tmp_path: Path) -> None:
     argv += ["--", sys.executable, tmp_path / "slow.py"]
     command = [sys.executable, "-m", "fallow", *map(str, argv)]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as killed:
-        _await_objects(tmp_path / "data" / "objects", killed)
+        _await_chunk(tmp_path / "data", killed)
         killed.kill()
     deadline = time.monotonic() + 30
     while _processes_naming(str(tmp_path)) and time.monotonic() < deadline:
@@ -168,12 +170,14 @@ def test_one_line_is_proved_on_its_own(finished: Path) -> None:
     assert missing.stderr.startswith("error [not_found]")
 
 
-def _await_objects(objects: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    """Until the first chunk's artifact is there."""
+def _await_chunk(data: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Until the first chunk is done."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if any(path.is_file() for path in objects.rglob("*")):
-            return
+        with contextlib.suppress(sqlite3.OperationalError):  # there is no database yet, or no table in it
+            with contextlib.closing(sqlite3.connect(f"file:{data / 'fallow.db'}?mode=ro", uri=True)) as rows:
+                if rows.execute("SELECT 1 FROM job WHERE chunks_done > 0").fetchone():
+                    return
         time.sleep(0.05)
     raise AssertionError("no chunk was finished")
 
