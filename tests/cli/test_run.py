@@ -174,12 +174,18 @@ def _await_chunk(data: Path, process: subprocess.Popen[str] | subprocess.Popen[b
     """Until the first chunk is done."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(sqlite3.OperationalError):  # there is no database yet, or no table in it
-            with contextlib.closing(sqlite3.connect(f"file:{data / 'fallow.db'}?mode=ro", uri=True)) as rows:
-                if rows.execute("SELECT 1 FROM job WHERE chunks_done > 0").fetchone():
-                    return
+        if _has_done_chunk(data / "fallow.db"):
+            return
         time.sleep(0.05)
     raise AssertionError("no chunk was finished")
+
+
+def _has_done_chunk(database: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as rows:
+            return rows.execute("SELECT 1 FROM job WHERE chunks_done > 0").fetchone() is not None
+    except sqlite3.OperationalError:  # there is no database yet, or no table in it
+        return False
 
 
 def _processes_naming(text: str) -> list[str]:
