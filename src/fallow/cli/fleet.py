@@ -14,7 +14,8 @@ _LOG_TAIL_BYTES = 4000
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """data_dir: each worker has a directory below it. slots: of each worker."""
+    """data_dir: each worker has a directory below it. slots: of each worker. flavour: of the container engine, as
+    it was tried; workers then need not try it again."""
 
     server: str
     token: str
@@ -22,6 +23,7 @@ class FleetPlan:
     workers: int
     slots: int
     engine: str | None
+    flavour: str
     label: str | None
     allow_process: bool
 
@@ -53,6 +55,7 @@ class Fleet:
         argv += ["--data-dir", str(plan.data_dir / f"worker-{number}"), "--slots", str(plan.slots)]
         argv += ["--name", f"worker-{number}"]
         argv += ["--engine", plan.engine] if plan.engine else []
+        argv += ["--flavour", plan.flavour] if plan.flavour else []
         argv += ["--label", plan.label] if plan.label else []
         argv += ["--allow-process"] if plan.allow_process else []
         env = {**os.environ, "FALLOW_SERVER": plan.server, "FALLOW_TOKEN": plan.token}

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,11 +105,14 @@ class _Laptop:
 
     def run(self, fields: dict[str, Any], output: Path, as_json: bool) -> int:
         """The exit code. Raises Refusal for what is refused at the door, KeyboardInterrupt when interrupted."""
-        from fallow.sdk.client import Client
-        from fallow.settings import load_settings
-        from fallow.wiring import start_embedded
+        with ThreadPoolExecutor(1, thread_name_prefix="trial") as pool:
+            # Trying the engine and loading the server take a second each, one outside this process, one inside.
+            trial = pool.submit(self._engine)
+            from fallow.sdk.client import Client
+            from fallow.settings import load_settings
+            from fallow.wiring import start_embedded
 
-        engine = self._engine()
+            engine, flavour = trial.result()
         given = {
             "data_dir": self._home,
             "listen": "127.0.0.1:0",
@@ -128,6 +132,7 @@ class _Laptop:
                     workers=self._workers,
                     slots=slots_of(self._workers, cores),
                     engine=engine,
+                    flavour=flavour,
                     label=self._options.label,
                     allow_process=self._allow_process,
                 )
@@ -141,17 +146,19 @@ class _Laptop:
             server.stop()
         return exit_code(detail)
 
-    def _engine(self) -> str | None:
-        """The engine that all workers use, found once. Raises Refusal ENGINE_MISSING."""
+    def _engine(self) -> tuple[str, str]:
+        """The engine that all workers use, and how it runs here, found once. Raises Refusal ENGINE_MISSING."""
         if self._options.engine == "process":
-            return "process"
+            return "process", ""
         from fallow.core.words import Engine
+        from fallow.worker.engines.oci_engine import flavour_words
         from fallow.worker.equipment import equip
         from fallow.worker.options import AgentOptions
 
         wanted = Engine(self._options.engine) if self._options.engine else None
         trial = AgentOptions(server="", data_dir=self._home / "trial", engine=wanted, note=lambda _line: None)
-        return equip(trial, "trial").names[0]
+        found = equip(trial, "trial")
+        return found.names[0], flavour_words(found.containers.flavour) if found.containers else ""
 
     def _look(self, detail: "JobDetail", shown: ProgressShown, fleet: Fleet) -> None:
         shown(detail)

@@ -45,11 +45,13 @@ def worker(
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="What all slots may use together.")] = None,
     cpus: Annotated[float | None, typer.Option(metavar="N", help="Cores that all slots may use together.")] = None,
     drain: Annotated[str, typer.Option(metavar="TIME", help="How long running chunks may finish at a stop.")] = "5m",
+    flavour: Annotated[str, typer.Option(hidden=True)] = "",
     stop_with_stdin: Annotated[bool, typer.Option("--stop-with-stdin", hidden=True)] = False,
 ) -> None:
     """Join this machine: run chunks until stopped. Ctrl-C or SIGTERM lets running chunks finish; a second does not."""
     from fallow.core.words import Engine, Label
     from fallow.worker.agent import run_agent, stop_on_signals
+    from fallow.worker.engines.oci_engine import flavour_of
     from fallow.worker.options import AgentOptions
 
     if not server:
@@ -66,6 +68,7 @@ def worker(
         memory_bytes=size_bytes(memory),
         cpus=cpus,
         drain_seconds=seconds(drain) or 0.0,
+        flavour=flavour_of(flavour) if flavour else None,
     )
     stop, abort = stop_on_signals()
     if stop_with_stdin:

@@ -71,6 +71,8 @@ def _process(options: AgentOptions) -> ProcessEngine | None:
 
 def _try_containers(options: AgentOptions, worker_id: str) -> list[Verdict]:
     """Until one works."""
+    if options.flavour is not None:
+        return [Verdict(options.flavour.program, options.flavour, f"{options.flavour.program} was tried before.")]
     verdicts: list[Verdict] = []
     for program in [str(options.engine)] if options.engine else PROGRAMS:
         verdicts.append(probe(program, worker_id))

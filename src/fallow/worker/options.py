@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fallow.core.words import Engine, Label
+from fallow.worker.engines.oci_engine import Flavour
 
 
 def say(line: str) -> None:
@@ -21,7 +22,8 @@ class AgentOptions:
     """engine: None takes the first that works. slots: attempts at once; 0: one per two cores, at least one.
 
     memory_bytes, cpus: the most that all slots together may use; None: what the machine has. drain_seconds: how long
-    running chunks may go on after the first request to stop.
+    running chunks may go on after the first request to stop. flavour: of a container engine that is known to work here,
+    which is then not tried again.
     """
 
     server: str
@@ -35,6 +37,7 @@ class AgentOptions:
     memory_bytes: int | None = None
     cpus: float | None = None
     drain_seconds: float = 300.0
+    flavour: Flavour | None = None
     note: Callable[[str], None] = say
 
     @property

@@ -9,10 +9,11 @@ import json
 import os
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from fallow.core.refusals import Code, Refusal
 from fallow.worker.engines.cgroup import usage_of
 from fallow.worker.engines.engine import ContainerSpec, End, EngineBroken, Network, Outcome, Usage
 from fallow.worker.engines.process import SECRETS
@@ -54,6 +55,20 @@ class Flavour:
     def base(self) -> list[str]:
         """The program and its global options."""
         return [self.program, *(["--runtime", self.runtime] if self.podman and self.runtime else [])]
+
+
+def flavour_words(flavour: Flavour) -> str:
+    """The flavour as text, for a worker that another process starts with what it has found out."""
+    return json.dumps(asdict(flavour))
+
+
+def flavour_of(words: str) -> Flavour:
+    """Reads flavour_words. Raises Refusal SETTING_INVALID for other text."""
+    try:
+        fields = json.loads(words)
+        return Flavour(**{**fields, "ulimits": tuple(fields["ulimits"])})
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(Code.SETTING_INVALID, "This is no flavour of an engine.", "Leave --flavour out.") from None
 
 
 def run_arguments(flavour: Flavour, spec: ContainerSpec, worker_id: str, user: str) -> list[str]:
