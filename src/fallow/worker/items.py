@@ -43,7 +43,7 @@ def object_item(name: str, data: bytes) -> Item:
 
 
 def too_large(item_bytes: int) -> Item:
-    return Item(refused=error_line("item_too_large", f"The item is longer than {bytes_said(item_bytes)}."))
+    return Item(refused=error_line("item_too_large", f"The item is larger than {bytes_said(item_bytes)}."))
 
 
 def _lines(path: Path, item_bytes: int, at_start: bool) -> Iterator[bytes | None]:
