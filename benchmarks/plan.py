@@ -29,7 +29,7 @@ PYTHON_LOOP = "import sys; print(sum(1 for line in open(sys.argv[1], 'rb') if li
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process took. peak_bytes: of its resident memory."""
+    """What one process took. peak_bytes: of its resident memory; 0: not known."""
 
     name: str
     seconds: float
@@ -85,19 +85,20 @@ def _watched(name: str, words: list[str]) -> Run:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - started
-    return Run(name, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    # A child's peak includes what it had of us before it became the other program, so it says nothing here.
+    return Run(name, seconds, used.ru_utime + used.ru_stime, 0)
 
 
 def _rows(runs: list[Run]) -> list[tuple[str, ...]]:
     first = runs[0].seconds
     return [
-        (run.name, f"{run.seconds:.2f}", f"{run.cpu_seconds:.2f}", f"{run.peak_bytes / 1e6:.0f}", _ratio(first, run))
+        (run.name, f"{run.seconds:.2f}", f"{run.cpu_seconds:.2f}", _peak(run), f"{first / run.seconds:.2f}")
         for run in runs
     ]
 
 
-def _ratio(first: float, run: Run) -> str:
-    return f"{first / run.seconds:.2f}"
+def _peak(run: Run) -> str:
+    return f"{run.peak_bytes / 1e6:.0f}" if run.peak_bytes else "-"
 
 
 def plan_here(path: Path) -> dict[str, float]:

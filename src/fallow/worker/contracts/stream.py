@@ -21,7 +21,7 @@ STEP_SECONDS = 0.1
 QUIET_SECONDS = 2.0  # all input is written and the program neither answers nor works: it waits for the end of its input
 QUIET_CPU_SECONDS = 0.05
 FIRST_GRACE_SECONDS = 0.5  # of silence after the last answer of a job's first chunk
-GRACE_SECONDS = 0.002  # of later ones; longer where answers come slowly
+GRACE_SECONDS = 0.001  # of later ones; longer where answers come slowly
 GOODBYE_SECONDS = 5.0  # to end by itself after its last answer
 CONTROL = b'{"$fallow"'
 
