@@ -4,12 +4,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from fallow.core.changes import MoveAttempt
 from fallow.core.lifecycle import AttemptEvent
 from fallow.core.words import AttemptId, WorkerId
+from fallow.store.apply import Rows
 from fallow.store.port import JobRow, Leased
 from fallow.store.sqlite import SqliteStore
 from tests.store.yard import LEASE, NEVER, T0, Yard, answer, done, spec
@@ -70,6 +72,18 @@ def test_workers_that_report_and_lease_over_several_jobs_never_wait_in_a_circle(
     for job in jobs:
         work("last", [job])
         assert yard.counters(job).chunks_done == 40
+
+
+def test_no_number_is_given_to_two_attempts(yard: Yard) -> None:
+    def take() -> list[AttemptId]:
+        taken: list[AttemptId] = []
+        for _ in range(5):
+            with yard.store.transaction() as tx:
+                taken.extend(map(AttemptId, cast(Rows, tx).attempt_numbers(4000)))
+        return taken
+
+    taken = at_once([take] * THREADS)
+    assert len(set(taken)) == len(taken) == THREADS * 5 * 4000
 
 
 def test_two_answers_to_one_chunk_at_once_both_count(yard: Yard) -> None:

@@ -112,8 +112,8 @@ class Rows(Protocol):
         """Locks and reads those rows of the changes that this transaction has not locked yet."""
         ...
 
-    def attempt_numbers(self, count: int) -> range:
-        """Numbers for `count` new attempts."""
+    def attempt_numbers(self, count: int) -> Sequence[int]:
+        """Numbers for `count` new attempts, ascending."""
         ...
 
     def chunk_numbers(self, job_key: JobKey, count: int) -> range: ...

@@ -102,6 +102,10 @@ class PostgresTransaction(Transaction):
         self.session.one("next_chunk_id_lock", {"job_key": job_key})
         return super().chunk_numbers(job_key, count)
 
+    def attempt_numbers(self, count: int) -> list[int]:
+        """Each as the sequence gave it: others take numbers at the same moment, so they need not be in a row."""
+        return [row[0] for row in self.session.all("take_attempt_numbers", {"count": count})] if count else []
+
     def job_events(self, after: int, limit: int, job_key: JobKey | None = None) -> list[StoryRow]:
         """A reading transaction gets a new picture by this: one taken before the lock could miss a lower number."""
         session = self.session

@@ -147,7 +147,7 @@ class ChunkVerbs(JobVerbs):
             raise IllegalMove(f"there is no attempt {attempt_id}")
         return found
 
-    def attempt_numbers(self, count: int) -> range:
+    def attempt_numbers(self, count: int) -> Sequence[int]:
         if count == 0:
             return range(0)
         row = self.session.one("take_attempt_numbers", {"count": count})

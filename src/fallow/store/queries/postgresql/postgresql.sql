@@ -12,8 +12,8 @@ SELECT pg_advisory_xact_lock(1, CAST(:job_key AS integer));
 SELECT pg_advisory_xact_lock(2, 0);
 
 -- take_attempt_numbers
--- The last of :count new attempt numbers.
-SELECT max(nextval('attempt_number')) FROM generate_series(1, :count);
+-- :count new attempt numbers.
+SELECT nextval('attempt_number') FROM generate_series(1, :count);
 
 -- lock_job
 -- A job's state, locked for this transaction. Differs because another transaction may move it.
