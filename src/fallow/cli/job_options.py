@@ -59,8 +59,22 @@ class JobOptions:
     reuse: Annotated[
         Literal["job", "never"], typer.Option(help="job: a container serves several chunks. never: one each.")
     ] = "job"
+    harness: Annotated[
+        bool | None, typer.Option(help="Whether the image uses fallow.harness. Default: as its label says.")
+    ] = None
     outbound: Annotated[bool | None, typer.Option(help="Whether containers may reach the network.")] = None
     priority: Annotated[int, typer.Option(metavar="N", help="Higher goes first; 0 is usual.")] = 0
+    cores: Annotated[float | None, typer.Option(metavar="N", help="Cores a worker must have.")] = None
+    accelerators: Annotated[int | None, typer.Option(metavar="N", help="Accelerators a worker must have.")] = None
+    planner: Annotated[
+        str, typer.Option(metavar="PLUGIN", help="What makes the items: an entry point, or exec:/path/to/program.")
+    ] = ""
+    verifier: Annotated[str, typer.Option(metavar="PLUGIN", help="What else judges and compares answers.")] = ""
+    assimilator: Annotated[str, typer.Option(metavar="PLUGIN", help="What is told when the outputs are there.")] = ""
+    expires: Annotated[str | None, typer.Option(metavar="TIME", help="Give the job up after this long.")] = None
+    retention: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Keep a finished job's artifacts this long.")
+    ] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False
     job_id: Annotated[str | None, typer.Option(metavar="ID", help="Name the job. Default: chosen.")] = None
     name: Annotated[str, typer.Option(metavar="TEXT", help="A name for people.")] = ""
@@ -108,6 +122,11 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "max_attempts": options.max_attempts,
         "error_threshold": options.error_threshold,
     }
+    plugins = {
+        "planner": options.planner or None,
+        "verifier": options.verifier or None,
+        "assimilator": options.assimilator or None,
+    }
     return {
         "container_image": options.image,
         "engine": options.engine,
@@ -115,6 +134,7 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "env": _env(options.env or []) or None,
         "contract": options.contract,
         "reuse": options.reuse,
+        "harness": options.harness,
         "outbound": options.outbound,
         "chunk_items": options.chunk_items,
         "chunk_bytes": size_bytes(options.chunk_bytes),
@@ -125,11 +145,19 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "worker_label": options.label,
         "limits": _said(limits),
         "retry": _said(retry),
+        "requirements": _said({"cores": options.cores, "accelerators": options.accelerators}),
+        "plugins": _said(plugins),
+        "expires_seconds": _whole(seconds(options.expires)),
+        "retention_seconds": _whole(seconds(options.retention)),
         "priority": options.priority or None,
         "overwrite": options.overwrite or None,
         "job_id": options.job_id,
         "name": options.name or None,
     }
+
+
+def _whole(length: float | None) -> int | None:
+    return None if length is None else int(length)
 
 
 def check_what_runs(options: JobOptions) -> None:

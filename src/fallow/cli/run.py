@@ -118,6 +118,7 @@ class _Laptop:
             "listen": "127.0.0.1:0",
             "allowed_roots": self._roots,
             "allow_process_jobs": self._allow_process,
+            "allow_exec_plugins": True,  # only the person at this command line names any
         }
         started = time.monotonic()
         server = start_embedded(load_settings(given, {}))
