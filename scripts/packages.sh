@@ -3,7 +3,8 @@
 #   scripts/packages.sh setup|demo|test
 set -eu
 
-# One line a need: a file or command that proves it is there, then the packages that bring it.
+# One line a need: a file or command that proves it is there, then the package that brings it. A package with a question
+# mark is done without where the distribution has none.
 needs_setup='python3:python3
 venv:python3-venv'
 needs_demo="$needs_setup
@@ -12,9 +13,9 @@ runc:runc
 crun:crun
 conmon:conmon
 newuidmap:uidmap
-catatonit:catatonit
-slirp4netns:slirp4netns
-netavark:netavark"
+catatonit:catatonit?
+slirp4netns:slirp4netns?
+netavark:netavark?"
 needs_test="$needs_demo
 /bin/busybox:busybox-static
 postgres:postgresql
@@ -44,8 +45,17 @@ case ${1:-} in
 esac
 
 missing=
+wanted=
 for need in $needs; do
-    present "${need%%:*}" || missing="$missing ${need#*:}"
+    present "${need%%:*}" && continue
+    case $need in
+        *\?) wanted="$wanted ${need#*:}" ;;
+        *) missing="$missing ${need#*:}" ;;
+    esac
+done
+for package in $wanted; do
+    package=${package%\?}
+    if apt-cache show "$package" >/dev/null 2>&1; then missing="$missing $package"; fi
 done
 [ -z "$missing" ] && exit 0
 
