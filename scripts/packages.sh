@@ -54,7 +54,7 @@ for need in $needs; do
     esac
 done
 [ -z "$missing$wanted" ] && exit 0
-# What there is to install is known only from fresh lists; the first look is cheap and needs no network.
+# A fresh machine has no package lists.
 if [ "$(id -u)" -eq 0 ] && [ -n "$missing" ] && command -v apt-get >/dev/null; then apt-get update -qq; fi
 for package in $wanted; do
     package=${package%\?}
@@ -71,7 +71,6 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 1
 fi
 echo "Installing:$missing"
-[ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ] || apt-get update -qq
 # Services that packages bring are not started: tests start their own, and the demo needs none.
 [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; made=1; }
 code=0
