@@ -3,13 +3,11 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fallow.control.answers import examine
+from fallow.control.signatures import checker
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Answer, Artifact, Attempt, Case, Chunk
 from fallow.core.job import JobSpec
@@ -99,7 +97,7 @@ def log_key(job_id: str, attempt_id: int) -> str:
 
 def open_reports(reports: Sequence[Reported], worker: WorkerRow, inline_bytes_max: int) -> list[Opened]:
     """Opens receipts and looks at inline bytes: all that can be known of a report without the rows."""
-    check = _checker(worker.public_key)
+    check = checker(worker.public_key)
     opened: list[Opened] = []
     offsets: dict[str, int] = {}
     for report in reports:
@@ -132,20 +130,6 @@ def _opened(report: Reported, check: Callable[[bytes, bytes], bool], inline_byte
     if len(report.inline) > inline_bytes_max:
         return Opened(report, receipt, f"an artifact over {inline_bytes_max} bytes must be uploaded")
     return Opened(report, receipt, examine([report.inline], receipt).fault)
-
-
-@lru_cache(maxsize=4096)
-def _checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
-    key = Ed25519PublicKey.from_public_bytes(public_key)
-
-    def check(message: bytes, signature: bytes) -> bool:
-        try:
-            key.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
-
-    return check
 
 
 def judge(

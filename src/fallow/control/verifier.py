@@ -10,20 +10,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from fallow.control.answers import examine, lines_of
 from fallow.control.bodies import Bodies
 from fallow.control.places import Places
 from fallow.control.plugins import NotNow, Plugs
+from fallow.control.signatures import checker
 from fallow.control.work import apply_settled
 from fallow.core.agreement import consensus, same_lines
 from fallow.core.changes import Change, MoveAttempt, MoveChunk
 from fallow.core.chunk import Attempt, Case
 from fallow.core.job import Compare, JobSpec
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
-from fallow.core.receipt import Receipt, unseal
+from fallow.core.receipt import Check, Receipt, unseal
 from fallow.core.refusals import Code, Refusal
 from fallow.core.settling import carry, settle
 from fallow.core.words import AttemptState, Micros, WorkerId
@@ -148,20 +146,10 @@ class Verifier:
                 return "its artifact was never uploaded"
             raise
 
-    def _checker(self, worker_id: WorkerId) -> Callable[[bytes, bytes], bool]:
+    def _checker(self, worker_id: WorkerId) -> Check:
         with self._store.reading() as tx:
             worker = tx.worker(worker_id)
-        key = Ed25519PublicKey.from_public_bytes(worker.public_key) if worker else None
-
-        def check(message: bytes, signature: bytes) -> bool:
-            try:
-                if key is not None:
-                    key.verify(signature, message)
-            except InvalidSignature:
-                return False
-            return key is not None
-
-        return check
+        return checker(worker.public_key) if worker else _nobodys
 
     def _same(self, spec: JobSpec) -> Callable[[Attempt, Attempt], bool]:
         def same(first: Attempt, second: Attempt) -> bool:
@@ -236,6 +224,11 @@ class Verifier:
         if worker is not None:
             seconds = min(2.0 ** min(worker.failures + 1, 10), _BACKOFF_SECONDS)
             tx.set_worker_backoff(worker.worker_id, worker.failures + 1, Micros(now + int(seconds * 1e6)))
+
+
+def _nobodys(_message: bytes, _signature: bytes) -> bool:
+    """A worker that is not known has signed nothing."""
+    return False
 
 
 def _named(attempt: Attempt, fault: str) -> str:

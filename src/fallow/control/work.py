@@ -7,14 +7,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from fallow.control.bodies import pack_key
 from fallow.control.callers import Caller
 from fallow.control.places import Places
 from fallow.control.reports import Opened, Reported, Verdict, judge, open_reports, packed
 from fallow.control.scheduler import Offer, Scheduler
+from fallow.control.signatures import checker
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Case
 from fallow.core.lifecycle import AttemptEvent, JobEvent
@@ -262,12 +260,13 @@ def _is_worker_fault(report: Reported, verdict: Verdict) -> bool:
 
 def _check_key(joining: Joining) -> None:
     try:
-        key = Ed25519PublicKey.from_public_bytes(joining.public_key)
-        key.verify(joining.signature, b"fallow-hello:" + joining.session.encode())
-    except (ValueError, InvalidSignature):
+        owns = checker(joining.public_key)(b"fallow-hello:" + joining.session.encode(), joining.signature)
+    except ValueError:
+        owns = False
+    if not owns:
         raise Refusal(
             Code.BAD_REQUEST, "The worker's key or its signature is not good.", "Start the worker with its own key."
-        ) from None
+        )
     if not joining.session or len(joining.session) > 128 or len(joining.name) > 200:
         raise Refusal(Code.BAD_REQUEST, "The worker's session or name is empty or too long.", "Use a newer agent.")
 
