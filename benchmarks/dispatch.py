@@ -224,7 +224,7 @@ def merge_pace(running: server.Running, home: Path, _: object) -> float:
     while progress(running, job)["counters"]["items_total"] < 2000:
         time.sleep(0.02)
     drive(running.url, running.key, 100, 60, 2000, 1)
-    while server.api(running, "GET", f"/api/jobs/{job}")["state"] in ("planning", "running", "merging"):
+    while server.api(running, "GET", f"/api/jobs/{job}?chunks=0")["state"] in ("planning", "running", "merging"):
         time.sleep(0.02)
     stories = server.api(running, "GET", f"/api/jobs/{job}/story")["lines"]
     lines = cast(list[dict[str, str]], stories)
@@ -239,7 +239,7 @@ def submit(running: server.Running, items: Path, priority: int = 0) -> str:
 
 
 def progress(running: server.Running, job: str) -> dict[str, dict[str, int]]:
-    return server.api(running, "GET", f"/api/jobs/{job}")["progress"]  # type: ignore[return-value]
+    return server.api(running, "GET", f"/api/jobs/{job}?chunks=0")["progress"]  # type: ignore[return-value]
 
 
 def table(rows: list[Row]) -> str:

@@ -6,7 +6,7 @@ from fallow.core.chunk import Extent, ItemFault
 from fallow.core.lifecycle import IllegalMove, JobEvent
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, ChunkState, JobKey, JobState, Micros
-from fallow.store.port import PlanCursor, PlannedChunk, Store
+from fallow.store.port import Packed, PlanCursor, PlannedChunk, Store
 from tests.store.yard import LEASE, SECOND, T0, Yard, planned, spec
 
 
@@ -183,7 +183,9 @@ def test_deleting_a_job_takes_bounded_steps_and_leaves_nothing(yard: Yard) -> No
     with yard.store.transaction() as tx:
         packs = [tx.add_pack(each.job_key, b"one\ntwo\n") for each in (job, kept)]
     with yard.store.reading() as tx:
-        assert [tx.read_pack(pack, 4, 4) for pack in packs] == [b"two\n", b"two\n"]
+        both = [Packed(pack, 4, 4) for pack in packs]
+        assert tx.read_packed([*both, Packed(packs[0], 0, 3)]) == [b"two\n", b"two\n", b"one"]
+        assert tx.read_packed([]) == []
     steps = 0
     finished = False
     while not finished:
@@ -196,5 +198,5 @@ def test_deleting_a_job_takes_bounded_steps_and_leaves_nothing(yard: Yard) -> No
         assert tx.chunk_rows(job.job_key, -1, 9) == []
         assert tx.attempts_of_job(job.job_key, AttemptId(0), 9) == []
         assert tx.story(job.job_key) == []
-        assert [tx.read_pack(pack, 0, 4) for pack in packs] == [None, b"one\n"]
+        assert tx.read_packed(both) == [None, b"two\n"]
         assert tx.job_by_key(JobKey(kept.job_key)) is not None

@@ -113,26 +113,28 @@ class Assimilator:
                 files.enter_context(target.stream_writer(ERRORS)),
                 entries,
             )
-            for row in self._claims.while_passing(job.job_key, self._rows(job)):
-                self._append(job, row, merge)
+            for row, pieces in self._claims.while_passing(job.job_key, self._answers(job)):
+                self._append(job, row, pieces, merge)
         self._remember_speed(job, merge)
         return self._totals(merge)
 
-    def _rows(self, job: JobRow) -> Iterator[ResultRow]:
+    def _answers(self, job: JobRow) -> Iterator[tuple[ResultRow, Iterator[bytes]]]:
+        """Every chunk that is over, in item order, with the bytes that stand in the output for it."""
         after = -1
         while True:
             with self._store.reading() as tx:
                 page = tx.results(job.job_key, after, _PAGE)
             if not page:
                 return
-            yield from page
+            for row, pieces in self._bodies.along(page):
+                yield row, pieces if pieces is not None else fault_lines(row)
             after = page[-1].item_start
 
-    def _append(self, job: JobRow, row: ResultRow, merge: _Merge) -> None:
+    def _append(self, job: JobRow, row: ResultRow, pieces: Iterator[bytes], merge: _Merge) -> None:
         receipt = _receipt_of(row)
         digest, tree, locator = hashlib.sha256(), Tree(), Locator()
         line_start, size = merge.output_facts.lines, 0
-        for offset, line in enumerate(self._lines(row)):
+        for offset, line in enumerate(lines_of(pieces)):
             digest.update(line)
             size += len(line)
             body = line.removesuffix(b"\n")
@@ -166,12 +168,6 @@ class Assimilator:
             "fault": {"code": row.fault.code, "message": row.fault.message} if row.fault and not receipt else None,
         }
         merge.entries.write(entry_line(entry) + b"\n")
-
-    def _lines(self, row: ResultRow) -> Iterator[bytes]:
-        if row.state is ChunkState.DONE and row.artifact is not None:
-            yield from lines_of(self._bodies.read(row.artifact))
-            return
-        yield from fault_lines(row)
 
     def _check_unharmed(self, row: ResultRow, sha256: str, lines: int) -> None:
         """Raises Refusal DIGEST_MISMATCH when verified bytes are not what they were."""

@@ -132,7 +132,12 @@ class Client:
         self, job_id: str, on_progress: OnProgress | None = None, timeout_seconds: float | None = None
     ) -> JobDetail:
         """The job once it is over. Raises TimeoutError when it is not by then."""
-        return wait_for(lambda: self.job(job_id), on_progress, timeout_seconds)
+        wait_for(lambda: self._look(job_id), on_progress, timeout_seconds)
+        return self.job(job_id)
+
+    def _look(self, job_id: str) -> JobDetail:
+        """The job without its chunks: cheap enough to ask for again and again."""
+        return self._transport.ask(JobDetail, "GET", _job(job_id), chunks=0)
 
     def results(self, job_id: str, after: int = -1, follow: bool = False) -> Iterator[Result]:
         """Answers of finished chunks with item > after, in item order. follow: until the job is over."""
@@ -193,7 +198,7 @@ class Client:
 
     def why_waiting(self, job_id: str) -> list[str]:
         """Why nothing of the job is being sent now; empty when something is, or nothing is left to send."""
-        return self.job(job_id).why_waiting
+        return self._look(job_id).why_waiting
 
     def workers(self) -> list[WorkerView]:
         """The machines that have joined."""

@@ -177,6 +177,15 @@ class StoryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """An artifact in a pack: `size_bytes` bytes from `offset`."""
+
+    pack_id: int
+    offset: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkRef:
     job_key: JobKey
     chunk_id: ChunkId
@@ -338,8 +347,8 @@ class Tx(Protocol):
         """Keeps the small artifacts of one job that came in one report; gives the pack's number."""
         ...
 
-    def read_pack(self, pack_id: int, offset: int, size_bytes: int) -> bytes | None:
-        """One artifact of a pack; None when the pack is gone with its job."""
+    def read_packed(self, wanted: Sequence[Packed]) -> list[bytes | None]:
+        """Artifacts out of packs, in the order asked; None where a pack is gone with its job."""
         ...
 
     # workers

@@ -55,9 +55,14 @@ def jobs(
 
 
 @router.get("/jobs/{job_id}")
-def job(door: TheDoor, who: Reader, job_id: NamedJob) -> JobDetail:
-    """One job with its first chunks."""
-    return _detail(door, who, door.views.job(who, job_id))
+def job(
+    door: TheDoor,
+    who: Reader,
+    job_id: NamedJob,
+    chunks: Annotated[int, Query(ge=0, le=1000, description="How many chunks at most.")] = CHUNKS_IN_DETAIL,
+) -> JobDetail:
+    """One job with its first chunks; `chunks=0` is for those who look often."""
+    return _detail(door, who, door.views.job(who, job_id), chunks)
 
 
 @router.post("/jobs/{job_id}/pause")
@@ -136,9 +141,12 @@ def workers(door: TheDoor, who: Reader) -> WorkerList:
     return WorkerList(workers=[worker_view(row, seen_after, now) for row in door.views.workers(who)])
 
 
-def _detail(door: Door, who: Caller, row: JobRow) -> JobDetail:
-    rows, following = door.views.chunks(who, row.job_id, -1, CHUNKS_IN_DETAIL)
-    return job_detail(row, rows, following, door.views.why_waiting(row))
+def _detail(door: Door, who: Caller, row: JobRow, chunks: int = CHUNKS_IN_DETAIL) -> JobDetail:
+    why = door.views.why_waiting(row)
+    if chunks == 0:
+        return job_detail(row, [], -1 if row.counters.chunks_total else None, why)
+    rows, following = door.views.chunks(who, row.job_id, -1, chunks)
+    return job_detail(row, rows, following, why)
 
 
 def _done(verb: Callable[[Caller, str], JobRow], who: Caller, job_id: str) -> JobSummary:

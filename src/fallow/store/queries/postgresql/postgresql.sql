@@ -226,6 +226,15 @@ UPDATE attempt AS a SET deadline = :deadline
 -- Some of a job's story.
 DELETE FROM story WHERE story_id = ANY(ARRAY(SELECT story_id FROM story WHERE job_key = :job_key LIMIT :limit));
 
+-- read_packed
+-- Artifacts out of packs, by their places in the list; each of it is a pack, where in it the artifact begins (from 1)
+-- and its size. Those of packs that are gone are left out.
+-- Differs because a list travels as an array: there is one for each of the three.
+SELECT (w.n - 1)::int, substr(p.data, w.place::int, w.size_bytes::int)
+  FROM unnest(:pack_ids::bigint[], :places::bigint[], :sizes::bigint[])
+       WITH ORDINALITY AS w(pack_id, place, size_bytes, n)
+  JOIN pack AS p ON p.pack_id = w.pack_id;
+
 -- delete_packs
 -- Some of a job's packs.
 DELETE FROM pack WHERE pack_id = ANY(ARRAY(SELECT pack_id FROM pack WHERE job_key = :job_key LIMIT :limit));
