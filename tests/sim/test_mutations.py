@@ -50,7 +50,7 @@ def test_bytes_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_signatures_that_nobody_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports, "_checker", lambda _key: lambda _message, _signature: True)
+    monkeypatch.setattr(reports, "checker", lambda _key: lambda _message, _signature: True)
     monkeypatch.setattr(verifier.Verifier, "_checker", lambda _self, _worker: lambda _message, _signature: True)
     assert "manifest.json of" in str(first_failure())
 
