@@ -205,7 +205,7 @@ UNWANTED = {
         rb"(?://|\.)(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|proxy\.golang\.org)\b"
         rb"|--(?:extra-)?index-url[ =]|(?:PIP|UV)_(?:DEFAULT_|EXTRA_)?INDEX(?:_URL)?="
     ),
-    "a path of somebody's machine": re.compile(rb"(?<![\w./-])/(?:work/(?:main|shared)\b|root/\w|tmp/brief\b)"),
+    "a path of somebody's machine": re.compile(rb"(?<![\w./-])/(?:root|home)/\w"),
     "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\n"),
 }
 
