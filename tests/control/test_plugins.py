@@ -157,3 +157,26 @@ def test_a_planner_that_fails_fails_the_job(worlds: Callable[[Extra], World], tm
     name = program(tmp_path, "bad", "echo '{}'; exit 4")
     assert finished(world, Plugins(planner=name)) is JobState.FAILED
     assert "exit code 4" in world.job("j").reason
+
+
+def broken(*_: object) -> Iterator[object]:
+    raise RuntimeError("the licence server is away")
+
+
+@pytest.mark.parametrize("part", ["planner", "assimilator"])
+def test_a_broken_part_fails_its_own_job_and_holds_up_nobody(worlds: Callable[[Extra], World], part: str) -> None:
+    world = worlds({(f"fallow.{part}s", "broken"): broken})
+    world.add_worker("ada")
+    for job_id, plugins in (("j", Plugins(**{part: "broken"})), ("k", Plugins())):
+        given = Submission("sim:in.jsonl", job_id=job_id, image="model", plugins=plugins, chunking=Chunking(items=3))
+        world.server.intake.submit(SUBMITTER, given)
+    world.run(3, lambda: all(world.job(each).finished_at is not None for each in ("j", "k")))
+    assert (world.job("j").state, world.job("k").state) == (JobState.FAILED, JobState.COMPLETED)
+    assert "RuntimeError: the licence server is away" in world.job("j").reason
+
+
+def test_a_verifier_that_breaks_on_an_answer_does_not_accept_it(worlds: Callable[[Extra], World]) -> None:
+    world = worlds({("fallow.verifiers", "broken"): broken})
+    world.add_worker("ada")
+    assert finished(world, Plugins(verifier="broken")) is JobState.FAILED
+    assert any("the licence server is away" in row.cause for row in world.story("j"))

@@ -91,8 +91,6 @@ class Assimilator:
         target.delete(MANIFEST)
         with tempfile.TemporaryFile() as entries:
             totals = self._merge(job, target, entries)
-            if totals is None:
-                return
             self._write_manifest(job, target, totals, entries)
         if job.spec.plugins.assimilator:
             summary = {
@@ -105,8 +103,8 @@ class Assimilator:
         reason = too_many_errors(job.counters, job.spec.retry)
         self._end(job, JobEvent.FAIL if reason else JobEvent.COMPLETE, "outputs delivered", reason)
 
-    def _merge(self, job: JobRow, target: Target, entries: IO[bytes]) -> Totals | None:
-        """Both files of lines; None when somebody else has taken the job over meanwhile."""
+    def _merge(self, job: JobRow, target: Target, entries: IO[bytes]) -> Totals:
+        """Both files of lines. Raises ClaimLost when somebody else has taken the job over meanwhile."""
         with ExitStack() as files:
             merge = _Merge(
                 files.enter_context(target.stream_writer(OUTPUT)),

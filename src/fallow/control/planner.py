@@ -80,7 +80,7 @@ class Planner:
         except ClaimLost:
             return True
         except Refusal as refusal:
-            if refusal.code in (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL, Code.FETCH_FAILED):
+            if refusal.code in (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL):
                 raise
             self._fail(job, refusal)
         finally:

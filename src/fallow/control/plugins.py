@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,12 @@ class Plugs:
     def items(self, name: str, uri: str, stream: Stream) -> Iterator[bytes]:
         """The planner's items, as JSON lines."""
         part = self._find("fallow.planners", name)
-        if isinstance(part, list):
-            yield from _piped([*part, uri], stream)
-            return
-        for item in part(uri, stream):
-            yield json.dumps(item, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with _blaming(Code.INPUT_FORMAT, f"The planner {name!r}"):
+            if isinstance(part, list):
+                yield from _piped([*part, uri], stream)
+                return
+            for item in part(uri, stream):
+                yield json.dumps(item, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
     def is_valid(self, name: str, artifact: Path) -> bool:
         """The verifier's word on one answer. Raises NotNow."""
@@ -74,10 +76,11 @@ class Plugs:
     def assimilate(self, name: str, job_id: str, output_uri: str, manifest: dict[str, Any]) -> None:
         """Hands a finished job to the project. Raises Refusal OUTPUT_UNWRITABLE when the plug-in fails."""
         part = self._find("fallow.assimilators", name)
-        if not isinstance(part, list):
-            part(job_id, output_uri, manifest)
-            return
-        ran = _run([*part, job_id, output_uri], json.dumps(manifest).encode())
+        with _blaming(Code.OUTPUT_UNWRITABLE, f"The assimilator {name!r}"):
+            if not isinstance(part, list):
+                part(job_id, output_uri, manifest)
+                return
+            ran = _run([*part, job_id, output_uri], json.dumps(manifest).encode())
         if ran.returncode != 0:
             raise Refusal(
                 Code.OUTPUT_UNWRITABLE,
@@ -111,6 +114,17 @@ class Plugs:
         if not words or not Path(words[0]).is_absolute() or not Path(words[0]).is_file():
             raise Refusal(Code.PLUGIN_UNKNOWN, f"{name!r} names no program.", "Give its absolute path.")
         return words
+
+
+@contextmanager
+def _blaming(code: Code, who: str) -> Iterator[None]:
+    """A plug-in may raise anything. It fails its own job, with the reason, and never the role that called it."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as wrong:
+        raise Refusal(code, f"{who} failed: {type(wrong).__name__}: {wrong}.", "Run it by hand.") from wrong
 
 
 def _asked(words: list[str]) -> bool:

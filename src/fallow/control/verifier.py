@@ -133,10 +133,17 @@ class Verifier:
             if fault:
                 return fault
         if spec.plugins.verifier:
-            with self._as_file(attempt) as path:
-                if not self._plugs.is_valid(spec.plugins.verifier, path):
-                    return f"the verifier {spec.plugins.verifier} does not accept it"
+            return self._fault_by_plugin(spec.plugins.verifier, attempt)
         return ""
+
+    def _fault_by_plugin(self, name: str, attempt: Attempt) -> str:
+        with self._as_file(attempt) as path:
+            try:
+                return "" if self._plugs.is_valid(name, path) else f"the verifier {name} does not accept it"
+            except NotNow:
+                raise
+            except Exception as wrong:  # noqa: BLE001 - a plug-in may raise anything; the story tells it
+                return f"the verifier {name} failed on it: {type(wrong).__name__}: {wrong}"
 
     def _fault_of_bytes(self, attempt: Attempt, receipt: Receipt) -> str:
         try:
