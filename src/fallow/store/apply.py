@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fallow.core.chapter import UNKNOWN
 from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Answer, Attempt, Chunk, ItemFault
 from fallow.core.lifecycle import (
@@ -84,12 +85,13 @@ class ChunkNow:
 
 @dataclass(slots=True)
 class AttemptNow:
-    """A locked attempt, likewise. of: its chunk."""
+    """A locked attempt, likewise. of: its chunk. since: when it came into the state that it was read in."""
 
     attempt: Attempt
     of: ChunkNow
     state: AttemptState
     checked: bool
+    since: Micros
     answer: Answer | None = None
     over_at: Micros | None = None
 
@@ -164,12 +166,12 @@ class _Work:
             found.answer = change.answer
         if after is AttemptState.ERRORED and (found.answer is None or found.answer.failure_class not in FAULTS_COUNTED):
             self._ledger.deltas(attempt.job_key)[ATTEMPTS_ERRORED] -= 1  # nobody's fault: told, and not counted
+        age = self._now - (found.over_at or found.since)
         if change.event in _ENDS:
             found.over_at = self._now
         self._attempts[change.attempt_id] = found
-        self._tell_attempt(
-            attempt.job_key, attempt.chunk_id, attempt.attempt_id, before, after, change.event, change.cause
-        )
+        key, chunk_id, attempt_id, cause = attempt.job_key, attempt.chunk_id, attempt.attempt_id, change.cause
+        self._tell_attempt(key, chunk_id, attempt_id, before, after, change.event, cause, age, _word(found, before))
 
     def move_chunk(self, change: MoveChunk) -> None:
         ref = (change.job_key, change.chunk_id)
@@ -286,6 +288,8 @@ class _Work:
         after: AttemptState,
         event: AttemptEvent,
         cause: str,
+        age: int = UNKNOWN,
+        word: str = "",
     ) -> None:
         self.jobs[job_key] = None
         deltas = self._ledger.deltas(job_key)
@@ -295,7 +299,9 @@ class _Work:
         for place in OF_ATTEMPT[after]:
             deltas[place] += 1
         said = storable(cause)
-        self._ledger.tell(self._now, job_key, chunk_id, attempt_id, before or "", after, event, said, self._by)
+        self._ledger.tell(
+            self._now, job_key, chunk_id, attempt_id, before or "", after, event, said, self._by, age, word
+        )
 
     def _tell_chunk(
         self,
@@ -338,6 +344,13 @@ class _Work:
             self._rows.session.many("report_attempts", REPORT_ATTEMPT, reported)
         if moved:
             self._rows.session.many("move_attempts", MOVE_ATTEMPT, moved)
+
+
+def _word(now: AttemptNow, before: AttemptState) -> str:
+    """What a witness is told beside the move: whose fault, or that it came too late."""
+    if now.state is AttemptState.ERRORED and now.answer is not None:
+        return now.answer.failure_class or ""
+    return "late" if before is AttemptState.REPORTED and now.of.state in CHUNK_OVER else ""
 
 
 def _births(change: Change) -> int:

@@ -10,6 +10,7 @@ from functools import cache
 from threading import Lock
 from typing import Final
 
+from fallow.core.chapter import UNKNOWN, Chapter
 from fallow.core.job import JobSpec
 from fallow.core.lifecycle import ATTEMPT_OVER
 from fallow.core.progress import COUNTER_NAMES, Counters
@@ -85,10 +86,11 @@ class Specs:
 
 
 class Ledger:
-    """Belongs to one transaction, used by one thread."""
+    """Belongs to one transaction, used by one thread. chapter: what it did, as far as it is written down."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, specs: Specs) -> None:
         self._session = session
+        self.chapter = Chapter(specs.get)
         self._story: list[Row] = []
         self._deltas: dict[JobKey, list[int]] = {}
         self._read: dict[JobKey, Row] = {}
@@ -104,11 +106,15 @@ class Ledger:
         event: str,
         cause: str,
         by: str,
+        age_micros: int = UNKNOWN,
+        word: str = "",
     ) -> None:
-        """One move."""
+        """One move. age_micros, word: see core.chapter.Move."""
         # SQLite looks for an adapter for each value that is not exactly a str, which costs more than writing it.
         before, after, what = _plain(from_state), _plain(to_state), _plain(event)
         self._story.append((at, job_key, chunk_id, attempt_id, before, after, what, cause, by))
+        self.chapter.ages.append(age_micros)
+        self.chapter.words.append(word)
 
     def deltas(self, job_key: JobKey) -> list[int]:
         """What this transaction changed of the job's counters, by place; to be added to."""
@@ -142,3 +148,4 @@ class Ledger:
         if self._story:
             story, self._story = self._story, []
             self._session.many("insert_story", STORY_COLUMNS, story)
+            self.chapter.rows.extend(story)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ class AttemptVerbs(ChunkVerbs):
             deltas[place] += len(rows)
         by = f"worker {worker_id}"
         for row in rows:
-            self.ledger.tell(now, job_key, row[1], row[0], queued, leased, AttemptEvent.LEASE, "", by)
+            self.ledger.tell(now, job_key, row[1], row[0], queued, leased, AttemptEvent.LEASE, "", by, now - row[8])
         return [leased_of(row) for row in rows]
 
     def _lease_rows(self, params: dict[str, object]) -> list[Row]:

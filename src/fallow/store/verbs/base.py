@@ -15,7 +15,7 @@ class Verbs:
 
     def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:
         self.session = session
-        self.ledger = Ledger(session)
+        self.ledger = Ledger(session, specs)
         self.specs = specs
         self.plan_ahead = plan_ahead
         self.born: set[JobKey] = set()  # jobs whose specs may yet be rolled back, and so are not kept

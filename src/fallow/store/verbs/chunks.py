@@ -22,7 +22,7 @@ from fallow.store.apply import (
 )
 from fallow.store.ledger import ITEMS_FAILED, OF_ATTEMPT, OF_CHUNK
 from fallow.store.port import ChunkRef, ChunkRow, ResultRow, Touched
-from fallow.store.rows import attempt_of, chunk_of, chunk_row_of, result_of
+from fallow.store.rows import ATTEMPT_WIDTH, attempt_of, chunk_of, chunk_row_of, result_of
 from fallow.store.session import Row
 from fallow.store.verbs.base import set_of
 from fallow.store.verbs.jobs import JobVerbs
@@ -95,7 +95,7 @@ class ChunkVerbs(JobVerbs):
             attempt = attempt_of(row)
             ref = (attempt.job_key, attempt.chunk_id)
             of = self._chunks_now[ref]
-            attempt_now = AttemptNow(attempt, of, attempt.state, attempt.checked)
+            attempt_now = AttemptNow(attempt, of, attempt.state, attempt.checked, row[ATTEMPT_WIDTH])
             of.attempts.append(attempt_now)
             self._attempts_now[attempt.attempt_id] = attempt_now
             if attempt.attempt_id > of.chunk.attempts_after:

@@ -42,7 +42,7 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
 -- locks.
 SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.failure_class, a.code, a.message,
        a.items_done, a.item_errors, a.bad_item, a.artifact_key, a.artifact_sha256, a.artifact_size_bytes,
-       a.artifact_offset, a.items_root, a.checked
+       a.artifact_offset, a.items_root, a.checked, coalesce(a.over_at, a.leased_at, a.queued_at)
   FROM unnest(:job_keys::bigint[], :chunk_ids::bigint[]) AS r(job_key, chunk_id)
   JOIN attempt AS a ON a.job_key = r.job_key AND a.chunk_id = r.chunk_id
  ORDER BY a.attempt_id FOR NO KEY UPDATE OF a;
@@ -60,7 +60,7 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
 -- All attempts of chunks, oldest first.
 SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.failure_class, a.code, a.message,
        a.items_done, a.item_errors, a.bad_item, a.artifact_key, a.artifact_sha256, a.artifact_size_bytes,
-       a.artifact_offset, a.items_root, a.checked
+       a.artifact_offset, a.items_root, a.checked, coalesce(a.over_at, a.leased_at, a.queued_at)
   FROM unnest(:job_keys::bigint[], :chunk_ids::bigint[]) AS r(job_key, chunk_id)
   JOIN attempt AS a ON a.job_key = r.job_key AND a.chunk_id = r.chunk_id
  ORDER BY a.attempt_id;
@@ -99,7 +99,7 @@ UPDATE chunk AS c SET verify_owner = r.owner, verify_until = r.until
 -- OFFSET 0 keeps the planner from turning the joins round, which with old statistics walks all chunks or attempts.
 WITH a AS MATERIALIZED (
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
-       c.extent_sha256
+       c.extent_sha256, a.queued_at
   FROM attempt AS a CROSS JOIN LATERAL (
        SELECT k.state, k.attempts_after, k.item_start, k.item_count, k.extent_start, k.extent_length, k.extent_skip,
               k.extent_sha256
@@ -116,7 +116,7 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
 UPDATE attempt AS t SET state = 'leased', worker_id = :worker_id, leased_at = :now, deadline = :deadline
   FROM a WHERE t.attempt_id = a.attempt_id
 RETURNING a.attempt_id, a.chunk_id, a.item_start, a.item_count, a.extent_start, a.extent_length, a.extent_skip,
-       a.extent_sha256;
+       a.extent_sha256, a.queued_at;
 
 -- claimable_job
 -- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait.

@@ -30,7 +30,7 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
 -- All attempts of chunks, oldest first.
 SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.failure_class, a.code, a.message,
        a.items_done, a.item_errors, a.bad_item, a.artifact_key, a.artifact_sha256, a.artifact_size_bytes,
-       a.artifact_offset, a.items_root, a.checked
+       a.artifact_offset, a.items_root, a.checked, coalesce(a.over_at, a.leased_at, a.queued_at)
   FROM json_each(:refs) AS r CROSS JOIN attempt AS a ON a.job_key = json_extract(r.value, '$[0]')
    AND a.chunk_id = json_extract(r.value, '$[1]')
  ORDER BY a.attempt_id;
@@ -49,7 +49,7 @@ UPDATE chunk SET state = 'open', version = version + 1
 -- or has
 -- answered well, and one of a chunk that it failed, lost or answered badly only when nobody else took it for a while.
 SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
-       c.extent_sha256
+       c.extent_sha256, a.queued_at
   FROM attempt AS a INDEXED BY attempt_queued
  CROSS JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
  WHERE a.job_key = :job_key AND a.state = 'queued' AND c.state IN ('open', 'verifying') AND NOT EXISTS (
@@ -91,7 +91,7 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
 -- All attempts of chunks, oldest first.
 SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.failure_class, a.code, a.message,
        a.items_done, a.item_errors, a.bad_item, a.artifact_key, a.artifact_sha256, a.artifact_size_bytes,
-       a.artifact_offset, a.items_root, a.checked
+       a.artifact_offset, a.items_root, a.checked, coalesce(a.over_at, a.leased_at, a.queued_at)
   FROM json_each(:refs) AS r CROSS JOIN attempt AS a ON a.job_key = json_extract(r.value, '$[0]')
    AND a.chunk_id = json_extract(r.value, '$[1]')
  ORDER BY a.attempt_id;

@@ -1,12 +1,6 @@
-"""The port to the rows. control speaks to this; sqlite.py and postgresql.py stand behind it.
-
-A transaction is short, does no I/O but the database's, and is the only place where rows change. Each state move writes
-its story row and the job's counters in the transaction that makes it. Lock order: jobs are locked after chunks and
-attempts, each kind in ascending order of its key.
-"""
+"""Rows of the main job: accounts and keys, jobs, chunks, attempts, workers, the story."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -199,8 +193,8 @@ class Touched:
     new_chunks: tuple[ChunkRef, ...] = ()
 
 
-class Tx(Protocol):
-    """One transaction."""
+class WorkTx(Protocol):
+    """The verbs of the main job."""
 
     # accounts, keys, settings
     def add_account(self, account_id: str, name: str, now: Micros) -> None: ...
@@ -372,27 +366,3 @@ class Tx(Protocol):
     def job_events(self, after: int, limit: int, job_key: JobKey | None = None) -> list[StoryRow]:
         """All story rows with a number greater than `after`, for event streams."""
         ...
-
-
-class Store(Protocol):
-    """A database. Safe to use from many threads."""
-
-    dialect: str
-
-    def migrate(self) -> None:
-        """Bring the schema to this release's version; refuses a newer one."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[Tx]:
-        """For writing. Commits, durably, at the end of the block; rolls back when it raises."""
-        ...
-
-    def reading(self) -> AbstractContextManager[Tx]:
-        """For reading: one consistent picture, beside writers."""
-        ...
-
-    def ping(self) -> None:
-        """Raises Refusal STORAGE_UNREACHABLE."""
-        ...
-
-    def close(self) -> None: ...

@@ -1,0 +1,96 @@
+"""The port to the rows. control speaks to this; sqlite.py and postgresql.py stand behind it.
+
+A transaction is short, does no I/O but the database's, and is the only place where rows change. Each state move writes
+its story row and the job's counters in the transaction that makes it. Lock order: jobs are locked after chunks and
+attempts, each kind in ascending order of its key.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from fallow.store.port.feeds import FeedPart, FeedRow, FeedsTx
+from fallow.store.port.notices import DeliveryRow, NewsRow, NoticeRow, NoticesTx, TryRow, WebhookRow
+from fallow.store.port.openai import BatchRow, FileRow, ModelRow, OpenaiTx, UploadPartRow, UploadRow
+from fallow.store.port.people import AccountRow, GrantRow, PeopleTx, SessionRow, SigninFailureRow, SubmitRight
+from fallow.store.port.work import (
+    ALWAYS,
+    AttemptRow,
+    ChunkRef,
+    ChunkRow,
+    JobRow,
+    KeyRow,
+    Leased,
+    Packed,
+    PlanCursor,
+    PlannedChunk,
+    ResultRow,
+    StoryRow,
+    Touched,
+    WorkerRow,
+    WorkTx,
+)
+
+
+class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, Protocol):
+    """One transaction."""
+
+
+class Store(Protocol):
+    """A database. Safe to use from many threads."""
+
+    dialect: str
+
+    def migrate(self) -> None:
+        """Bring the schema to this release's version; refuses a newer one."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Tx]:
+        """For writing. Commits, durably, at the end of the block; rolls back when it raises."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        """For reading: one consistent picture, beside writers."""
+        ...
+
+    def ping(self) -> None:
+        """Raises Refusal STORAGE_UNREACHABLE."""
+        ...
+
+    def close(self) -> None: ...
+
+
+__all__ = [
+    "ALWAYS",
+    "AccountRow",
+    "AttemptRow",
+    "BatchRow",
+    "ChunkRef",
+    "ChunkRow",
+    "DeliveryRow",
+    "FeedPart",
+    "FeedRow",
+    "FileRow",
+    "GrantRow",
+    "JobRow",
+    "KeyRow",
+    "Leased",
+    "ModelRow",
+    "NewsRow",
+    "NoticeRow",
+    "Packed",
+    "PlanCursor",
+    "PlannedChunk",
+    "ResultRow",
+    "SessionRow",
+    "SigninFailureRow",
+    "Store",
+    "StoryRow",
+    "SubmitRight",
+    "Touched",
+    "TryRow",
+    "Tx",
+    "UploadPartRow",
+    "UploadRow",
+    "WebhookRow",
+    "WorkerRow",
+]
