@@ -24,7 +24,9 @@ ceph-mon:ceph-mon
 ceph-osd:ceph-osd
 ceph-mgr:ceph-mgr
 ceph:ceph-common
-curl:curl"
+curl:curl
+chromium:chromium
+/usr/share/fonts/truetype/dejavu:fonts-dejavu-core"
 
 present() {
     case $1 in
