@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fallow.core.chapter import UNKNOWN
 from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
+from fallow.core.chapter import UNKNOWN
 from fallow.core.chunk import Answer, Attempt, Chunk, ItemFault
 from fallow.core.lifecycle import (
     CHUNK_OVER,

@@ -148,4 +148,4 @@ class Ledger:
         if self._story:
             story, self._story = self._story, []
             self._session.many("insert_story", STORY_COLUMNS, story)
-            self.chapter.rows.extend(story)  # type: ignore[arg-type]
+            self.chapter.rows.extend(story)

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from fallow.core.chapter import Witness
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, JobKey, Micros, WorkerId
 from fallow.store.ledger import Specs
@@ -132,8 +133,9 @@ class PostgresStore:
 
     dialect = "postgresql"
 
-    def __init__(self, url: str, plan_ahead: int = 20_000) -> None:
+    def __init__(self, url: str, plan_ahead: int = 20_000, witness: Witness | None = None) -> None:
         self._plan_ahead = plan_ahead
+        self._witness = witness
         self._specs = Specs()
         self._used: WeakKeyDictionary[psycopg.Connection[Row], int] = WeakKeyDictionary()  # transactions
         own = conninfo_to_dict(url).get("options") or ""
@@ -160,6 +162,8 @@ class PostgresStore:
             yield tx
             tx.finish()
             connection.commit()
+        if self._witness is not None and tx.ledger.chapter.rows:
+            self._witness.heard(tx.ledger.chapter)
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from queue import Empty, LifoQueue
 
+from fallow.core.chapter import Witness
 from fallow.core.refusals import Code, Refusal
 from fallow.store.ledger import Specs
 from fallow.store.migrations import Migration, migrate, migrations
@@ -105,8 +106,9 @@ class SqliteStore:
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path | str, plan_ahead: int = 20_000) -> None:
+    def __init__(self, path: Path | str, plan_ahead: int = 20_000, witness: Witness | None = None) -> None:
         self._path = str(path)
+        self._witness = witness
         self._plan_ahead = plan_ahead
         self._specs = Specs()
         self._writing = threading.Lock()
@@ -165,6 +167,8 @@ class SqliteStore:
             except BaseException:
                 _roll_back(self._writer)
                 raise
+        if self._witness is not None and tx.ledger.chapter.rows:  # others may write meanwhile
+            self._witness.heard(tx.ledger.chapter)
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:

@@ -41,7 +41,7 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
 
 -- lock_job
 -- A job's state, locked for this transaction.
-SELECT state, started_at FROM job WHERE job_key = :job_key;
+SELECT state, started_at, created_at FROM job WHERE job_key = :job_key;
 
 -- move_job
 -- A job's next state and its moments.

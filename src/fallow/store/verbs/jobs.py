@@ -1,7 +1,9 @@
 """Jobs: their lives, who has claimed them, and what the planner adds to them."""
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 
+from fallow.core.chapter import UNKNOWN
 from fallow.core.job import JobSpec
 from fallow.core.lifecycle import (
     JOB_OVER,
@@ -94,7 +96,7 @@ class JobVerbs(Verbs):
         self.session.run("move_job", params)
         if reason or event is JobEvent.RERUN:
             self.session.run("set_reason", {"job_key": job_key, "reason": storable(reason)})
-        self.ledger.tell(now, job_key, None, None, before, after, event, storable(cause), by)
+        self.ledger.tell(now, job_key, None, None, before, after, event, storable(cause), by, now - row[2])
         return after
 
     def claim_job(self, what: str, owner: str, now: Micros, until: Micros) -> JobRow | None:
@@ -127,17 +129,25 @@ class JobVerbs(Verbs):
             return False
         self.session.run("set_plan_memory", {"job_key": job_key, "memory": cursor.memory})
         wanted = self.spec(job_key).quorum
-        rows = [self._plan(job_key, ChunkId(first + n), each, wanted, now) for n, each in enumerate(chunks)]
+        ages = chain([self._age(job_key, now)] if first == 0 and chunks else [], repeat(UNKNOWN))
+        rows = [self._plan(job_key, ChunkId(first + n), each, wanted, now, next(ages)) for n, each in enumerate(chunks)]
         if rows:
             self.session.many("insert_chunks", INSERT_CHUNK, rows)
         return True
 
-    def _plan(self, job_key: JobKey, chunk_id: ChunkId, planned: PlannedChunk, wanted: int, now: Micros) -> Row:
+    def _age(self, job_key: JobKey, now: Micros) -> int:
+        """How long ago it was submitted."""
+        row = self.session.one("lock_job", {"job_key": job_key})
+        return UNKNOWN if row is None else now - row[2]
+
+    def _plan(
+        self, job_key: JobKey, chunk_id: ChunkId, planned: PlannedChunk, wanted: int, now: Micros, age: int
+    ) -> Row:
         """The row of a new chunk, its story and its counters told."""
         deltas = self.ledger.deltas(job_key)
         deltas[ITEMS_TOTAL] += planned.item_count
         state = chunk_after(None, ChunkEvent.PLAN)
-        self.ledger.tell(now, job_key, chunk_id, None, "", state, ChunkEvent.PLAN, "", "planner")
+        self.ledger.tell(now, job_key, chunk_id, None, "", state, ChunkEvent.PLAN, "", "planner", age)
         fault = planned.fault
         if fault is not None:
             before, state = state, chunk_after(state, ChunkEvent.REFUSE)

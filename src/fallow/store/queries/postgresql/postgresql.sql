@@ -17,7 +17,7 @@ SELECT nextval('attempt_number') FROM generate_series(1, :count);
 
 -- lock_job
 -- A job's state, locked for this transaction. Differs because another transaction may move it.
-SELECT state, started_at FROM job WHERE job_key = :job_key FOR NO KEY UPDATE;
+SELECT state, started_at, created_at FROM job WHERE job_key = :job_key FOR NO KEY UPDATE;
 
 -- lock_chunks
 -- Chunks by number, in order, locked.
