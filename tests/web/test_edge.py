@@ -135,7 +135,7 @@ def test_counters_have_no_ids(admin, finished):
     assert "fallow_jobs_submitted_total" in text
     assert 'fallow_attempts_reported_total{verdict="accepted"}' in text
     assert "fallow_attempts_leased_total" in text
-    assert 'fallow_rows{state="running",what="job"}' in text
+    assert 'fallow_jobs{state="running"}' in text
     assert finished not in text
 
 

@@ -28,27 +28,36 @@ class Edge:
             return
         request_id = scope[REQUEST_ID] = _request_id(scope)
         started = time.perf_counter()
-        status = 0
+        status = taken = given = 0
+
+        async def receive_counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            return message
 
         async def send_named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, given
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            else:
+                given += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, send_named)
+            await self._app(scope, receive_counted, send_named)
         except Exception as wrong:  # noqa: BLE001  the top of a request: whatever it was, the next one is served
             log_mistake(scope, wrong)
             if not status:
                 await internal(request_id)(scope, receive, send_named)
         finally:
-            self._note(scope, request_id, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._counters.request(route_of(scope), scope["method"], status, seconds, taken, given)
+            self._note(scope, request_id, status, seconds)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
-        self._counters.request(route, method, status, seconds)
         _log.debug(
             "request.done",
             request_id=request_id,

@@ -141,6 +141,10 @@ def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
     for verdict, count in Counter(each.verdict for each in outcome.verdicts).items():
         door.counters.reported(verdict, count)
     door.counters.leased(len(outcome.offers))
+    if extended := len(said.holding) - len(outcome.stop):
+        door.counters.extended(extended)
+    if inline := sum(len(each.inline) for each in said.reports if each.inline):
+        door.counters.inline(inline)
     if outcome.verdicts and not outcome.offers:  # perhaps these were the job's last answers
         door.ring("transitioner")
     return _ENCODE(

@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -32,25 +32,25 @@ from fallow.control.planner import Planner
 from fallow.control.plugins import Plugs
 from fallow.control.results import Results
 from fallow.control.scheduler import Scheduler
+from fallow.control.standing import Standing
 from fallow.control.transitioner import Transitioner
 from fallow.control.verifier import Verifier
 from fallow.control.views import Views
 from fallow.control.work import Work
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import JobState
 from fallow.settings import Settings
 from fallow.store.opening import open_store
 from fallow.store.port import Store
 from fallow.web.counters import Counters
 from fallow.web.deps import Door
 from fallow.web.door import build_app
+from fallow.web.metrics.lifecycles import Lifecycles
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 from fallow.wiring.images import Finder
 from fallow.wiring.roles import Role, Roles
 
 _URL_KEY: Final = "url_key"
-_LIVE: Final = (JobState.PLANNING, JobState.RUNNING, JobState.PAUSED, JobState.MERGING)
 _SWEEP_SECONDS: Final = 5.0  # nobody waits for what the janitor sweeps
 _PART_SECONDS: Final = 7 * 86400.0  # an upload that nobody went on with is given up
 
@@ -82,16 +82,19 @@ def build(settings: Settings, clock: Clock | None = None, *, workers_here: bool 
     """
     clock = clock or SystemClock()
     make_private(settings.data_dir)
-    store = open_store(settings.database_url, settings.plan_ahead)
+    lifecycles = Lifecycles()
+    store = open_store(settings.database_url, settings.plan_ahead, lifecycles)
     store.migrate()
     signer = Signer(_url_secret(store, clock), settings.base_url)
     artifacts = _open_artifacts(settings, signer, clock)
     places = _places(settings, artifacts, signer, clock)
-    return _assembled(settings, clock, store, places, workers_here=workers_here)
+    counters = Counters(Standing(store, clock, settings).gauges, lifecycles)
+    return _assembled(settings, clock, store, places, counters, workers_here=workers_here)
 
 
-def _assembled(settings: Settings, clock: Clock, store: Store, places: Places, *, workers_here: bool) -> System:
-    counters = Counters(lambda: _gauges(store))
+def _assembled(
+    settings: Settings, clock: Clock, store: Store, places: Places, counters: Counters, *, workers_here: bool
+) -> System:
     plugs = Plugs(allow_exec=settings.allow_exec_plugins)
     scheduler = Scheduler(store, clock, settings)
     views = Views(store, scheduler)
@@ -144,20 +147,6 @@ def _roles(settings: Settings, store: Store, places: Places, plugs: Plugs, serve
         parts.append(("verifier", Role(f"verifier-{number}", verifier.step, rest)))
     wanted = {each.strip() for each in settings.roles.split(",")}
     return [role for kind, role in parts if wanted & {"all", kind}]
-
-
-def _gauges(store: Store) -> Mapping[str, Mapping[str, int]]:
-    """Counts over live jobs, from the jobs' own counters: no look at any chunk."""
-    with store.reading() as tx:
-        rows = tx.jobs(account_id=None, before=None, limit=1000, states=_LIVE)
-    found: dict[str, dict[str, int]] = {"job": {state.value: 0 for state in _LIVE}, "chunk": {}, "attempt": {}}
-    for row in rows:
-        found["job"][row.state.value] += 1
-    for state in ("planned", "open", "verifying", "done", "failed"):
-        found["chunk"][state] = sum(getattr(row.counters, f"chunks_{state}") for row in rows)
-    for state in ("queued", "leased"):
-        found["attempt"][state] = sum(getattr(row.counters, f"attempts_{state}") for row in rows)
-    return found
 
 
 def make_private(folder: Path) -> None:
