@@ -14,6 +14,7 @@ from fallow.web.deps import Door
 from fallow.web.edge import Edge
 from fallow.web.failures import handlers
 from fallow.web.health import VERSION
+from fallow.web.ui.site import build_site
 
 _SAYS = (
     "Batch AI inference on idle machines. Every call but a few takes a key: Authorization: Bearer flw_... . "
@@ -24,7 +25,7 @@ _SAYS = (
 def build_app(door: Door) -> ASGIApp:
     """The application. It keeps nothing: any number of processes may serve the same rows and bytes."""
     described = _described(door)
-    app = Starlette(routes=[*_plain_routes(described), Mount("/", Bounds(described, door.settings))])
+    app = Starlette(routes=[*_plain_routes(described), build_site(door), Mount("/", Bounds(described, door.settings))])
     app.exception_handlers.update(handlers())
     app.state.door = door
     return Edge(app, door.counters)
@@ -47,7 +48,6 @@ def _plain_routes(described: FastAPI) -> list[BaseRoute]:
         Route("/metrics", health.metrics),
         Route("/api/version", health.about),
         Route("/docs", docs),
-        Route("/", pages.front),
     ]
 
 

@@ -3,8 +3,7 @@
 from html import escape
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
@@ -17,11 +16,6 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
 }
 _VERBS = ("get", "put", "post", "delete", "head")
-
-
-async def front(_request: Request) -> Response:
-    """GET /: to the description of the calls, until there are pages."""
-    return RedirectResponse("/docs", 307)
 
 
 def page(openapi: dict[str, Any]) -> Response:
