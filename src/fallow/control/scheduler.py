@@ -47,9 +47,9 @@ class Scheduler:
         self._fleet: tuple[Micros, frozenset[str]] = (Micros(0), frozenset())
 
     def lease(self, tx: Tx, worker: WorkerRow, want: int, now: Micros) -> list[Offer]:
-        """Up to `want` attempts, by priority, then age. Nothing for a worker that is backing off."""
+        """Up to `want` attempts, by priority, then age. Nothing for a worker that rests or is held."""
         offers: list[Offer] = []
-        if want <= 0 or worker.backoff_until > now:
+        if want <= 0 or worker.backoff_until > now or worker.held_at:
             return offers
         fits = capability_of(worker, now, self._settings.silence_seconds)
         same_after = self._same_after(tx, worker, now)
@@ -79,7 +79,7 @@ class Scheduler:
         at, live = self._fleet
         if not at <= now < at + _FLEET_SECONDS * 1e6:
             seen_after = Micros(now - int(self._settings.silence_seconds * 1e6))
-            live = frozenset(row.worker_id for row in tx.workers(seen_after) if not row.leaving)
+            live = frozenset(row.worker_id for row in tx.workers(seen_after) if not (row.leaving or row.held_at))
             self._fleet = (now, live)
         return live
 
@@ -126,7 +126,7 @@ def capability_of(row: WorkerRow, now: Micros, silence_seconds: float) -> Capabi
         engines=frozenset(said.engines),
         contracts=frozenset(said.contracts) or frozenset(Contract),
         accelerators=len(said.accelerators),
-        alive=not row.leaving and row.seen_at > now - silence_seconds * 1e6,
+        alive=not (row.leaving or row.held_at) and row.seen_at > now - silence_seconds * 1e6,
     )
 
 

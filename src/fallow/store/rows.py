@@ -229,6 +229,7 @@ def worker_of(row: Row) -> WorkerRow:
         backoff_until=row[10],
         leaving=bool(row[11]),
         attempts_leased=row[12],
+        held_at=row[13],
     )
 
 

@@ -4,12 +4,13 @@ from fallow.store.ledger import Specs
 from fallow.store.session import Session
 from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
+from fallow.store.verbs.fleet import FleetVerbs
 from fallow.store.verbs.packs import PackVerbs
 from fallow.store.verbs.story import StoryVerbs
 from fallow.store.verbs.workers import WorkerVerbs
 
 
-class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs):
+class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs, FleetVerbs):
     """Used by one thread, gone at the end of its block."""
 
     def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from fallow.store.port.feeds import FeedPart, FeedRow, FeedsTx
+from fallow.store.port.fleet import FleetTx, WorkerAttempt, WorkerBucket, WorkerRecord
 from fallow.store.port.notices import DeliveryRow, NewsRow, NoticeRow, NoticesTx, TryRow, WebhookRow
 from fallow.store.port.openai import BatchRow, FileRow, ModelRow, OpenaiTx, UploadPartRow, UploadRow
 from fallow.store.port.people import AccountRow, GrantRow, PeopleTx, SessionRow, SigninFailureRow, SubmitRight
@@ -31,7 +32,7 @@ from fallow.store.port.work import (
 )
 
 
-class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, Protocol):
+class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, Protocol):
     """One transaction."""
 
 
@@ -92,5 +93,8 @@ __all__ = [
     "UploadPartRow",
     "UploadRow",
     "WebhookRow",
+    "WorkerAttempt",
+    "WorkerBucket",
+    "WorkerRecord",
     "WorkerRow",
 ]

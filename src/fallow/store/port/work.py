@@ -137,6 +137,7 @@ class WorkerRow:
     backoff_until: Micros = ALWAYS
     leaving: bool = False
     attempts_leased: int = 0  # held now
+    held_at: Micros = ALWAYS  # since when an operator gives it nothing new; 0: it gets work
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ VALUES (:worker_id, :account_id, :name, :label, :public_key, :capability, :sessi
 -- One worker, with how many attempts it holds.
 SELECT w.worker_id, w.account_id, w.name, w.label, w.public_key, w.capability, w.session, w.joined_at, w.seen_at,
        w.failures, w.backoff_until, w.leaving,
-       (SELECT count(*) FROM attempt AS a WHERE a.worker_id = w.worker_id AND a.state = 'leased')
+       (SELECT count(*) FROM attempt AS a WHERE a.worker_id = w.worker_id AND a.state = 'leased'), w.held_at
   FROM worker AS w WHERE w.worker_id = :worker_id;
 
 -- workers
 -- Workers heard of after a moment, with how many attempts each holds, in order of joining.
 SELECT w.worker_id, w.account_id, w.name, w.label, w.public_key, w.capability, w.session, w.joined_at, w.seen_at,
        w.failures, w.backoff_until, w.leaving,
-       (SELECT count(*) FROM attempt AS a WHERE a.worker_id = w.worker_id AND a.state = 'leased')
+       (SELECT count(*) FROM attempt AS a WHERE a.worker_id = w.worker_id AND a.state = 'leased'), w.held_at
   FROM worker AS w WHERE w.seen_at > :seen_after ORDER BY w.joined_at, w.worker_id;
 
 -- worker_seen

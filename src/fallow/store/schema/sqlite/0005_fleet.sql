@@ -1,0 +1,6 @@
+-- What a worker did lately, newest first. Written once an attempt, when it is leased: the moves after that change none
+-- of its columns.
+CREATE INDEX attempt_worker ON attempt (worker_id, attempt_id) WHERE worker_id IS NOT NULL;
+
+-- Since when an operator gives the worker nothing new; 0: it gets work.
+ALTER TABLE worker ADD COLUMN held_at INTEGER NOT NULL DEFAULT 0;
