@@ -37,6 +37,7 @@ class Code(StrEnum):
     # the moment
     STATE_CONFLICT = "state_conflict"
     TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
     # the worker's calls
     ATTEMPT_NOT_HELD = "attempt_not_held"
     ATTEMPT_OVER = "attempt_over"

@@ -30,6 +30,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.NOT_FOUND: 404,
     Code.STATE_CONFLICT: 409,
     Code.TOO_LARGE: 413,
+    Code.TOO_MANY: 429,
     Code.ATTEMPT_NOT_HELD: 409,
     Code.ATTEMPT_OVER: 409,
     Code.RECEIPT_INVALID: 400,
@@ -64,6 +65,8 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
         return {"www-authenticate": 'Bearer realm="fallow"'}
     if refusal.code is Code.STORAGE_UNREACHABLE:
         return {"retry-after": "2"}
+    if refusal.code is Code.TOO_MANY and isinstance(seconds := refusal.details.get("retry_seconds"), int):
+        return {"retry-after": str(seconds)}
     if refusal.code is Code.RANGE_NOT_SATISFIABLE and isinstance(size := refusal.details.get("size_bytes"), int):
         return {"content-range": f"bytes */{size}"}
     if refusal.code is Code.OFFSET_CONFLICT and isinstance(offset := refusal.details.get("offset"), int):

@@ -15,6 +15,9 @@ ALTER TABLE account ADD COLUMN submit_right text NOT NULL DEFAULT 'all'
 ALTER TABLE account ADD COLUMN disabled_at bigint;
 CREATE UNIQUE INDEX account_email ON account (email) WHERE email IS NOT NULL;
 
+-- One account's share of the jobs with something to hand out, however many others have.
+CREATE INDEX job_leasable_account ON job (account_id, priority DESC, job_key) WHERE leasable = 1;
+
 -- Who an account is at an identity provider (OpenID Connect).
 CREATE TABLE identity (
     issuer text NOT NULL,
