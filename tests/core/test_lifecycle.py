@@ -1,4 +1,4 @@
-"""Every (state, event) pair of the three tables, legal or not."""
+"""Every (state, event) pair of the tables, legal or not."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -13,13 +13,17 @@ from fallow.core.lifecycle import (
     ATTEMPT_OVER,
     CHUNK,
     CHUNK_OVER,
+    DELIVERY,
+    DELIVERY_OVER,
     JOB,
     JOB_OVER,
     AttemptEvent,
     ChunkEvent,
+    DeliveryEvent,
     IllegalMove,
     JobEvent,
 )
+from fallow.core.notices import DeliveryState
 from fallow.core.words import AttemptState, ChunkState, JobState
 
 Table = Mapping[tuple[Any, Any], Any]
@@ -29,6 +33,7 @@ MACHINES: dict[str, Machine] = {
     "job": (JOB, JobState, JobEvent, lifecycle.job_after),
     "chunk": (CHUNK, ChunkState, ChunkEvent, lifecycle.chunk_after),
     "attempt": (ATTEMPT, AttemptState, AttemptEvent, lifecycle.attempt_after),
+    "delivery": (DELIVERY, DeliveryState, DeliveryEvent, lifecycle.delivery_after),
 }
 
 # The moves once more, as a picture to hold the tables against: from, then event>to.
@@ -58,6 +63,14 @@ DRAWN = {
         leased report>reported fail>errored abort>aborted expire>lost
         lost report>reported
         reported agree>valid disagree>invalid
+    """,
+    "delivery": """
+        - make>waiting
+        waiting claim>sending drop>dropped
+        sending claim>sending confirm>delivered retry>waiting give_up>failed drop>dropped
+        delivered send_again>waiting
+        failed send_again>waiting
+        dropped send_again>waiting
     """,
 }
 
@@ -105,7 +118,9 @@ def test_every_state_is_reachable_and_every_event_fires(what: str) -> None:
 def test_every_state_can_end(what: str) -> None:
     """From each state some way leads to a state that is over: nothing can be stuck for ever."""
     table = MACHINES[what][0]
-    over: set[Any] = set({"job": JOB_OVER, "chunk": CHUNK_OVER, "attempt": ATTEMPT_OVER}[what])
+    over: set[Any] = set(
+        {"job": JOB_OVER, "chunk": CHUNK_OVER, "attempt": ATTEMPT_OVER, "delivery": DELIVERY_OVER}[what]
+    )
     while more := {start for (start, _), end in table.items() if end in over} - over:
         over |= more
     assert over >= set(MACHINES[what][1])
@@ -115,6 +130,7 @@ def test_what_is_over_stays_so_unless_it_is_run_again() -> None:
     assert {event for state, event in JOB if state in JOB_OVER} == {JobEvent.RERUN}
     assert {event for state, event in CHUNK if state in CHUNK_OVER} == {ChunkEvent.RERUN}
     assert not [event for state, event in ATTEMPT if state in ATTEMPT_OVER]
+    assert {event for state, event in DELIVERY if state in DELIVERY_OVER} == {DeliveryEvent.SEND_AGAIN}
 
 
 def test_done_and_split_chunks_are_never_run_again() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fallow.core import lifecycle
-from fallow.core.lifecycle import ATTEMPT, CHUNK, JOB, AttemptEvent, ChunkEvent, JobEvent
+from fallow.core.lifecycle import ATTEMPT, CHUNK, DELIVERY, JOB, AttemptEvent, ChunkEvent, DeliveryEvent, JobEvent
 from fallow.core.lifecycle_page import page, reasons_in
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
@@ -29,6 +29,7 @@ def test_the_comment_of_each_row_is_found() -> None:
         JobEvent.__name__: JOB,
         ChunkEvent.__name__: CHUNK,
         AttemptEvent.__name__: ATTEMPT,
+        DeliveryEvent.__name__: DELIVERY,
     }
     rows = {(name, str(start or ""), str(event)) for name, table in tables.items() for start, event in table}
     reasons = reasons_in(inspect.getsource(lifecycle))

@@ -7,6 +7,7 @@ A row whose left state is None is a birth.
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from fallow.core.notices import DeliveryState as D
 from fallow.core.words import AttemptState as A
 from fallow.core.words import ChunkState as C
 from fallow.core.words import JobState as J
@@ -52,6 +53,16 @@ class AttemptEvent(StrEnum):
     EXPIRE = "expire"
     AGREE = "agree"
     DISAGREE = "disagree"
+
+
+class DeliveryEvent(StrEnum):
+    MAKE = "make"
+    CLAIM = "claim"
+    CONFIRM = "confirm"
+    RETRY = "retry"
+    GIVE_UP = "give_up"
+    DROP = "drop"
+    SEND_AGAIN = "send_again"
 
 
 JOB: Final[dict[tuple[J | None, JobEvent], J]] = {
@@ -109,10 +120,25 @@ ATTEMPT: Final[dict[tuple[A | None, AttemptEvent], A]] = {
     (A.REPORTED, AttemptEvent.DISAGREE): A.INVALID,
 }
 
+DELIVERY: Final[dict[tuple[D | None, DeliveryEvent], D]] = {
+    (None, DeliveryEvent.MAKE): D.WAITING,
+    (D.WAITING, DeliveryEvent.CLAIM): D.SENDING,
+    (D.WAITING, DeliveryEvent.DROP): D.DROPPED,  # the webhook is gone, the mail is not wanted any more
+    (D.SENDING, DeliveryEvent.CLAIM): D.SENDING,  # its sender died: the same letter, under the same name, once more
+    (D.SENDING, DeliveryEvent.CONFIRM): D.DELIVERED,
+    (D.SENDING, DeliveryEvent.RETRY): D.WAITING,
+    (D.SENDING, DeliveryEvent.GIVE_UP): D.FAILED,
+    (D.SENDING, DeliveryEvent.DROP): D.DROPPED,
+    (D.DELIVERED, DeliveryEvent.SEND_AGAIN): D.WAITING,  # its owner asked for it
+    (D.FAILED, DeliveryEvent.SEND_AGAIN): D.WAITING,
+    (D.DROPPED, DeliveryEvent.SEND_AGAIN): D.WAITING,
+}
+
 JOB_OVER: Final = frozenset({J.COMPLETED, J.FAILED, J.CANCELLED, J.EXPIRED})
 CHUNK_OVER: Final = frozenset({C.DONE, C.FAILED, C.CANCELLED, C.SPLIT})
 ATTEMPT_ANSWERED: Final = frozenset({A.REPORTED, A.VALID, A.INVALID})
 ATTEMPT_OVER: Final = frozenset({A.VALID, A.INVALID, A.ERRORED, A.DROPPED, A.ABORTED})
+DELIVERY_OVER: Final = frozenset({D.DELIVERED, D.FAILED, D.DROPPED})
 
 
 class IllegalMove(Exception):
@@ -132,6 +158,11 @@ def chunk_after(state: C | None, event: ChunkEvent) -> C:
 def attempt_after(state: A | None, event: AttemptEvent) -> A:
     """The attempt's state after the event. Raises IllegalMove."""
     return _after(ATTEMPT, state, event, "attempt")
+
+
+def delivery_after(state: D | None, event: DeliveryEvent) -> D:
+    """The delivery's state after the event. Raises IllegalMove."""
+    return _after(DELIVERY, state, event, "delivery")
 
 
 def _after(table: dict[tuple[S | None, E], S], state: S | None, event: E, what: str) -> S:

@@ -36,6 +36,7 @@ _CHUNK: Final = (
     "(`core/transition.py`), the verifier whether its answers count."
 )
 _ATTEMPT: Final = "One try at a chunk by one worker."
+_DELIVERY: Final = "One notice on its way to one webhook or address. Its tries are rows of their own, and its story."
 
 
 def page() -> str:
@@ -48,6 +49,7 @@ def page() -> str:
             *_machine("Chunk", _CHUNK, lifecycle.CHUNK, lifecycle.ChunkEvent, reasons),
             *_machine("Attempt", _ATTEMPT, lifecycle.ATTEMPT, lifecycle.AttemptEvent, reasons),
             *_failure_classes(),
+            *_machine("Delivery", _DELIVERY, lifecycle.DELIVERY, lifecycle.DeliveryEvent, reasons),
         ]
     )
 
