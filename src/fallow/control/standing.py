@@ -19,6 +19,7 @@ _CHUNKS: Final = (
     ChunkState.FAILED,
 )
 _ATTEMPTS: Final = ("queued", "leased")
+_NO_DELIVERIES: Final = {(channel, state): 0 for channel in ("email", "webhook") for state in ("waiting", "failed")}
 _PAGE: Final = 1000
 
 
@@ -45,7 +46,14 @@ class Standing:
         with self._store.reading() as tx:
             jobs = list(_live_jobs(tx))
             workers = tx.workers()
-        return [*_of_jobs(jobs), *self._of_workers(workers)]
+            deliveries: Mapping[tuple[str, ...], float] = {**_NO_DELIVERIES, **tx.delivery_counts()}
+            notices: Mapping[tuple[str, ...], float] = {**tx.notice_counts()}
+        return [
+            *_of_jobs(jobs),
+            *self._of_workers(workers),
+            Gauge("fallow_deliveries", "Deliveries of notices.", ("channel", "state"), deliveries),
+            Gauge("fallow_notices", "Notices, by kind and whether somebody has read them.", ("kind", "state"), notices),
+        ]
 
     def _of_workers(self, rows: list[WorkerRow]) -> Iterator[Gauge]:
         counted: Counter[tuple[str, ...]] = Counter((self._state(row), row.label or "none") for row in rows)

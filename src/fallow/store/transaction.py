@@ -6,11 +6,12 @@ from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
 from fallow.store.verbs.fleet import FleetVerbs
 from fallow.store.verbs.packs import PackVerbs
+from fallow.store.verbs.standing import StandingVerbs
 from fallow.store.verbs.story import StoryVerbs
 from fallow.store.verbs.workers import WorkerVerbs
 
 
-class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs, FleetVerbs):
+class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs, FleetVerbs, StandingVerbs):
     """Used by one thread, gone at the end of its block."""
 
     def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:

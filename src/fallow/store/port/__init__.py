@@ -13,6 +13,7 @@ from fallow.store.port.fleet import FleetTx, WorkerAttempt, WorkerBucket, Worker
 from fallow.store.port.notices import DeliveryRow, NewsRow, NoticeRow, NoticesTx, TryRow, WebhookRow
 from fallow.store.port.openai import BatchRow, FileRow, ModelRow, OpenaiTx, UploadPartRow, UploadRow
 from fallow.store.port.people import AccountRow, GrantRow, PeopleTx, SessionRow, SigninFailureRow, SubmitRight
+from fallow.store.port.standing import StandingTx
 from fallow.store.port.work import (
     ALWAYS,
     AttemptRow,
@@ -32,7 +33,7 @@ from fallow.store.port.work import (
 )
 
 
-class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, Protocol):
+class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, Protocol):
     """One transaction."""
 
 
