@@ -6,7 +6,7 @@ http) are staged once as lines in the object store; docs/decisions/0008.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -21,6 +21,7 @@ from fallow.core.chunk import Extent, ItemFault
 from fallow.core.job import ITEM_BYTES_MAX, MIB, ItemRange, JobSpec
 from fallow.core.lifecycle import JOB_OVER, JobEvent
 from fallow.core.refusals import Code, Refusal
+from fallow.core.sizing import Work, chosen_items
 from fallow.core.slicing import even_ranges
 from fallow.core.words import InputFormat, JobState, Micros
 from fallow.settings import Settings
@@ -28,10 +29,7 @@ from fallow.store.port import JobRow, PlanCursor, PlannedChunk, Store
 
 _BATCH_CHUNKS = 500
 _FIRST_BATCH_CHUNKS = 16  # small, so that the fleet starts at once
-_ITEMS_MAX = 1000  # of a chunk whose size nobody chose
-_BYTES_MAX = 32 * MIB
-_CHUNK_SECONDS = 20.0  # how long such a chunk should take, where the image's speed is known
-_PIECES_PER_SLOT = 8  # and how many chunks a slot should get at least, so that the tail is short
+_BYTES_MAX = 32 * MIB  # of a chunk whose size nobody chose
 _TOO_LARGE = ItemFault("item_too_large", f"The item is larger than {ITEM_BYTES_MAX // MIB} MiB.")
 
 
@@ -178,12 +176,10 @@ class Planner:
         return Memory(spec.input.uri, spec.input.etag, spec.input.format, columns)
 
     def _sized(self, job: JobRow, memory: Memory) -> Memory:
-        spec, chunking = job.spec, job.spec.chunking
-        if chunking.chunks is not None:
-            return replace(memory, chunks=chunking.chunks, items_known=self._item_count(job, memory))
-        if chunking.items is not None or chunking.size_bytes is not None:
-            return replace(memory, items=chunking.items, size_bytes=chunking.size_bytes)
-        return replace(memory, items=self._chosen_items(spec, memory), size_bytes=_BYTES_MAX)
+        spec = job.spec
+        return sized(
+            spec, memory, lambda: self._item_count(job, memory), lambda: chosen_items(self._waiting_work(spec, memory))
+        )
 
     def _item_count(self, job: JobRow, memory: Memory) -> int:
         given = job.spec.input
@@ -192,8 +188,8 @@ class Planner:
         blocks = self._claims.while_passing(job.job_key, self._places.open_source(memory.lines_uri).stream())
         return count_items(blocks, InputFormat(memory.lines_format))
 
-    def _chosen_items(self, spec: JobSpec, memory: Memory) -> int:
-        """Items per chunk where nobody chose: from the image's measured speed, the input and the fleet."""
+    def _waiting_work(self, spec: JobSpec, memory: Memory) -> Work:
+        """What is known of the work before it is cut: about how many items, the image's measured speed, the fleet."""
         source = self._places.open_source(memory.lines_uri)
         size_bytes = source.head().size_bytes
         sample = source.read(0, min(size_bytes, MIB))
@@ -204,25 +200,41 @@ class Planner:
             rate = tx.setting(f"rate:{spec.ran}")
             workers = tx.workers(Micros(self._places.clock.now() - int(self._settings.silence_seconds * 1e6)))
         slots = sum(int(json.loads(worker.capability).get("slots", 1)) for worker in workers)
-        wanted = int(float(rate) * _CHUNK_SECONDS) if rate else _ITEMS_MAX
-        return max(1, min(wanted, _ITEMS_MAX * 10, -(-estimate // (_PIECES_PER_SLOT * max(slots, 1)))))
+        return Work(estimate, float(rate) if rate else None, slots)
 
     def _chunks(self, job: JobRow, memory: Memory, cursor: PlanCursor, source: Source) -> Iterator[PlannedChunk]:
         """Planned chunks from the cursor to the end of the input or of the job's range."""
-        kind = InputFormat(memory.lines_format)
-        line_kind = InputFormat.JSONL if kind is InputFormat.OBJECTS else kind
-        header = 1 if kind is InputFormat.CSV and cursor.position == 0 else 0
-        sizes = _Sizing(job.spec, memory, cursor.next_item, header)
-        cutter = Cutter(cursor.position, line_kind, sizes.next(), self._item_bytes_max)
         blocks = self._claims.while_passing(job.job_key, ahead(_blocks(source, cursor.position)))
-        at = sizes.first_item
-        for cut in _cuts(cutter, blocks):
-            items = at.after(cut)
-            cutter.sizes = sizes.next(at.next_item)
-            if items is not None:
-                yield _planned(cut, *items)
-            if at.over:
-                return
+        return cut_chunks(job.spec, memory, cursor, blocks, self._item_bytes_max)
+
+
+def sized(spec: JobSpec, memory: Memory, item_count: Callable[[], int], chosen: Callable[[], int]) -> Memory:
+    """The memory with how large chunks are to be. item_count, chosen: asked only where the job leaves it to them."""
+    chunking = spec.chunking
+    if chunking.chunks is not None:
+        return replace(memory, chunks=chunking.chunks, items_known=item_count())
+    if chunking.items is not None or chunking.size_bytes is not None:
+        return replace(memory, items=chunking.items, size_bytes=chunking.size_bytes)
+    return replace(memory, items=chosen(), size_bytes=_BYTES_MAX)
+
+
+def cut_chunks(
+    spec: JobSpec, memory: Memory, cursor: PlanCursor, blocks: Iterator[bytes], item_bytes_max: int = ITEM_BYTES_MAX
+) -> Iterator[PlannedChunk]:
+    """Planned chunks of the lines in `blocks`, which begin at the cursor, to their end or that of the job's range."""
+    kind = InputFormat(memory.lines_format)
+    line_kind = InputFormat.JSONL if kind is InputFormat.OBJECTS else kind
+    header = 1 if kind is InputFormat.CSV and cursor.position == 0 else 0
+    sizes = _Sizing(spec, memory, cursor.next_item, header)
+    cutter = Cutter(cursor.position, line_kind, sizes.next(), item_bytes_max)
+    at = sizes.first_item
+    for cut in _cuts(cutter, blocks):
+        items = at.after(cut)
+        cutter.sizes = sizes.next(at.next_item)
+        if items is not None:
+            yield _planned(cut, *items)
+        if at.over:
+            return
 
 
 def _staged_format(spec: JobSpec) -> InputFormat:
