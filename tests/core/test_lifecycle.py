@@ -17,14 +17,17 @@ from fallow.core.lifecycle import (
     DELIVERY_OVER,
     JOB,
     JOB_OVER,
+    UPLOAD,
+    UPLOAD_OVER,
     AttemptEvent,
     ChunkEvent,
     DeliveryEvent,
     IllegalMove,
     JobEvent,
+    UploadEvent,
 )
 from fallow.core.notices import DeliveryState
-from fallow.core.words import AttemptState, ChunkState, JobState
+from fallow.core.words import AttemptState, ChunkState, JobState, UploadState
 
 Table = Mapping[tuple[Any, Any], Any]
 Machine = tuple[Table, type[StrEnum], type[StrEnum], Callable[..., StrEnum]]
@@ -34,6 +37,7 @@ MACHINES: dict[str, Machine] = {
     "chunk": (CHUNK, ChunkState, ChunkEvent, lifecycle.chunk_after),
     "attempt": (ATTEMPT, AttemptState, AttemptEvent, lifecycle.attempt_after),
     "delivery": (DELIVERY, DeliveryState, DeliveryEvent, lifecycle.delivery_after),
+    "upload": (UPLOAD, UploadState, UploadEvent, lifecycle.upload_after),
 }
 
 # The moves once more, as a picture to hold the tables against: from, then event>to.
@@ -71,6 +75,10 @@ DRAWN = {
         delivered send_again>waiting
         failed send_again>waiting
         dropped send_again>waiting
+    """,
+    "upload": """
+        - create>pending
+        pending complete>completed cancel>cancelled expire>expired
     """,
 }
 
@@ -119,7 +127,13 @@ def test_every_state_can_end(what: str) -> None:
     """From each state some way leads to a state that is over: nothing can be stuck for ever."""
     table = MACHINES[what][0]
     over: set[Any] = set(
-        {"job": JOB_OVER, "chunk": CHUNK_OVER, "attempt": ATTEMPT_OVER, "delivery": DELIVERY_OVER}[what]
+        {
+            "job": JOB_OVER,
+            "chunk": CHUNK_OVER,
+            "attempt": ATTEMPT_OVER,
+            "delivery": DELIVERY_OVER,
+            "upload": UPLOAD_OVER,
+        }[what]
     )
     while more := {start for (start, _), end in table.items() if end in over} - over:
         over |= more
@@ -131,6 +145,7 @@ def test_what_is_over_stays_so_unless_it_is_run_again() -> None:
     assert {event for state, event in CHUNK if state in CHUNK_OVER} == {ChunkEvent.RERUN}
     assert not [event for state, event in ATTEMPT if state in ATTEMPT_OVER]
     assert {event for state, event in DELIVERY if state in DELIVERY_OVER} == {DeliveryEvent.SEND_AGAIN}
+    assert not [event for state, event in UPLOAD if state in UPLOAD_OVER]
 
 
 def test_done_and_split_chunks_are_never_run_again() -> None:

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from fallow.core import lifecycle
-from fallow.core.lifecycle import ATTEMPT, CHUNK, DELIVERY, JOB, AttemptEvent, ChunkEvent, DeliveryEvent, JobEvent
+from fallow.core.lifecycle import (
+    ATTEMPT,
+    CHUNK,
+    DELIVERY,
+    JOB,
+    UPLOAD,
+    AttemptEvent,
+    ChunkEvent,
+    DeliveryEvent,
+    JobEvent,
+    UploadEvent,
+)
 from fallow.core.lifecycle_page import page, reasons_in
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
@@ -30,6 +41,7 @@ def test_the_comment_of_each_row_is_found() -> None:
         ChunkEvent.__name__: CHUNK,
         AttemptEvent.__name__: ATTEMPT,
         DeliveryEvent.__name__: DELIVERY,
+        UploadEvent.__name__: UPLOAD,
     }
     rows = {(name, str(start or ""), str(event)) for name, table in tables.items() for start, event in table}
     reasons = reasons_in(inspect.getsource(lifecycle))

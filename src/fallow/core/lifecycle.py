@@ -11,6 +11,7 @@ from fallow.core.notices import DeliveryState as D
 from fallow.core.words import AttemptState as A
 from fallow.core.words import ChunkState as C
 from fallow.core.words import JobState as J
+from fallow.core.words import UploadState as U
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -53,6 +54,13 @@ class AttemptEvent(StrEnum):
     EXPIRE = "expire"
     AGREE = "agree"
     DISAGREE = "disagree"
+
+
+class UploadEvent(StrEnum):
+    CREATE = "create"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
 
 
 class DeliveryEvent(StrEnum):
@@ -134,11 +142,19 @@ DELIVERY: Final[dict[tuple[D | None, DeliveryEvent], D]] = {
     (D.DROPPED, DeliveryEvent.SEND_AGAIN): D.WAITING,
 }
 
+UPLOAD: Final[dict[tuple[U | None, UploadEvent], U]] = {
+    (None, UploadEvent.CREATE): U.PENDING,
+    (U.PENDING, UploadEvent.COMPLETE): U.COMPLETED,  # its parts are one file now
+    (U.PENDING, UploadEvent.CANCEL): U.CANCELLED,
+    (U.PENDING, UploadEvent.EXPIRE): U.EXPIRED,  # an hour after it began; its parts are removed
+}
+
 JOB_OVER: Final = frozenset({J.COMPLETED, J.FAILED, J.CANCELLED, J.EXPIRED})
 CHUNK_OVER: Final = frozenset({C.DONE, C.FAILED, C.CANCELLED, C.SPLIT})
 ATTEMPT_ANSWERED: Final = frozenset({A.REPORTED, A.VALID, A.INVALID})
 ATTEMPT_OVER: Final = frozenset({A.VALID, A.INVALID, A.ERRORED, A.DROPPED, A.ABORTED})
 DELIVERY_OVER: Final = frozenset({D.DELIVERED, D.FAILED, D.DROPPED})
+UPLOAD_OVER: Final = frozenset({U.COMPLETED, U.CANCELLED, U.EXPIRED})
 
 
 class IllegalMove(Exception):
@@ -163,6 +179,11 @@ def attempt_after(state: A | None, event: AttemptEvent) -> A:
 def delivery_after(state: D | None, event: DeliveryEvent) -> D:
     """The delivery's state after the event. Raises IllegalMove."""
     return _after(DELIVERY, state, event, "delivery")
+
+
+def upload_after(state: U | None, event: UploadEvent) -> U:
+    """The upload's state after the event. Raises IllegalMove."""
+    return _after(UPLOAD, state, event, "upload")
 
 
 def _after(table: dict[tuple[S | None, E], S], state: S | None, event: E, what: str) -> S:

@@ -37,6 +37,7 @@ _CHUNK: Final = (
 )
 _ATTEMPT: Final = "One try at a chunk by one worker."
 _DELIVERY: Final = "One notice on its way to one webhook or address. Its tries are rows of their own, and its story."
+_UPLOAD: Final = "A file that comes to the OpenAI door in parts."
 
 
 def page() -> str:
@@ -50,6 +51,7 @@ def page() -> str:
             *_machine("Attempt", _ATTEMPT, lifecycle.ATTEMPT, lifecycle.AttemptEvent, reasons),
             *_failure_classes(),
             *_machine("Delivery", _DELIVERY, lifecycle.DELIVERY, lifecycle.DeliveryEvent, reasons),
+            *_machine("Upload", _UPLOAD, lifecycle.UPLOAD, lifecycle.UploadEvent, reasons),
         ]
     )
 

@@ -59,9 +59,10 @@ class Label(StrEnum):
 
 
 class Contract(StrEnum):
-    """How an image is run. `http` belongs to the OpenAI door and joins this list with it."""
+    """How an image is run."""
 
     STREAM = "stream"
+    HTTP = "http"  # it serves an OpenAI-compatible API on a port
     FILES = "files"
     DIRECT = "direct"
 
@@ -83,6 +84,7 @@ class InputFormat(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     OBJECTS = "objects"  # a directory or prefix; each object is an item
+    BATCH = "batch"  # an OpenAI batch file: request lines, checked before any of them runs
 
 
 class FailureClass(StrEnum):
@@ -93,6 +95,15 @@ class FailureClass(StrEnum):
     LIMITS = "limits"  # a limit of the job: smaller pieces, then an error that names the limit
     ABORTED = "aborted"  # the owner stopped it: another worker, nothing counted
     OURS = "ours"  # the server or the object store: try again, nothing counted
+
+
+class UploadState(StrEnum):
+    """Of a file that comes in parts."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class Scope(StrEnum):

@@ -27,6 +27,7 @@ CREATE TABLE file (
 CREATE INDEX file_account ON file (account_id, file_key) WHERE deleted_at IS NULL;
 CREATE INDEX file_artifact ON file (artifact_key);
 CREATE INDEX file_expires ON file (expires_at) WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX file_deleted ON file (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- What a batch is beside its job, whose job_id is the batch's. errors: of its validation, a JSON array of
 -- {"code", "message", "param", "line"}. The moments are those no story row tells of. published_at: its files are there.
@@ -55,6 +56,7 @@ CREATE TABLE batch (
 CREATE INDEX batch_account ON batch (account_id, job_key);
 CREATE INDEX batch_request ON batch (account_id, request_sha256);
 CREATE INDEX batch_unpublished ON batch (claim_until) WHERE published_at IS NULL;
+CREATE INDEX batch_input ON batch (input_file_id) WHERE published_at IS NULL;
 
 -- A file that comes in parts.
 CREATE TABLE upload (
