@@ -26,6 +26,10 @@ WALKS_ALLOWED = {
     "keys",
     "workers",
     "take_attempt_numbers",
+    "shares",  # accounts, asked for every few seconds
+    "all_grants",
+    "forget_signins",  # what failed in a day, looked at once an hour
+    "submitters",  # accounts are few
     "worker_record",  # walks what its first query took by an index, which has a bound
 }
 

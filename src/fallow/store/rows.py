@@ -9,6 +9,7 @@ from fallow.core.job import JobSpec
 from fallow.core.progress import COUNTER_NAMES, Counters
 from fallow.core.words import AttemptState, ChunkState, FailureClass, JobState, Kind, Scope
 from fallow.store.port import (
+    AccountRow,
     AttemptRow,
     ChunkRow,
     JobRow,
@@ -17,6 +18,7 @@ from fallow.store.port import (
     PlanCursor,
     ResultRow,
     StoryRow,
+    SubmitRight,
     WorkerRow,
 )
 from fallow.store.session import Row
@@ -236,6 +238,24 @@ def worker_of(row: Row) -> WorkerRow:
 def key_of(row: Row) -> KeyRow:
     scopes = frozenset(Scope(word) for word in row[4].split())
     return KeyRow(row[0], row[1], row[2], row[3], scopes, row[5], row[6], row[7])
+
+
+def account_of(row: Row) -> AccountRow:
+    account_id, name, created, scopes, email, confirmed, password, share, used, used_at, right, disabled = row
+    return AccountRow(
+        account_id=account_id,
+        name=name,
+        created_at=created,
+        scopes=frozenset(Scope(word) for word in scopes.split()),
+        email=email,
+        email_confirmed_at=confirmed,
+        password=password,
+        share=share,
+        used=used,
+        used_at=used_at,
+        submit_right=SubmitRight(right),
+        disabled_at=disabled,
+    )
 
 
 def story_of(row: Row) -> StoryRow:

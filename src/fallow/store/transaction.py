@@ -4,14 +4,20 @@ from fallow.store.ledger import Specs
 from fallow.store.session import Session
 from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
+from fallow.store.verbs.charts import ChartVerbs
+from fallow.store.verbs.deliveries import DeliveryVerbs
 from fallow.store.verbs.fleet import FleetVerbs
+from fallow.store.verbs.notices import NoticeVerbs
 from fallow.store.verbs.packs import PackVerbs
+from fallow.store.verbs.people import PeopleVerbs
 from fallow.store.verbs.standing import StandingVerbs
 from fallow.store.verbs.story import StoryVerbs
 from fallow.store.verbs.workers import WorkerVerbs
 
 
-class Transaction(AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs, FleetVerbs, StandingVerbs):
+class Transaction(
+    AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs, PeopleVerbs, FleetVerbs, StandingVerbs, ChartVerbs
+):
     """Used by one thread, gone at the end of its block."""
 
     def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:

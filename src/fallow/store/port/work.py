@@ -223,6 +223,10 @@ class WorkTx(Protocol):
         """Jobs in planning or running with a queued attempt or a planned chunk: highest priority first, then oldest."""
         ...
 
+    def leasable_jobs_of(self, account_id: str, limit: int) -> list[JobRow]:
+        """The same, one account's."""
+        ...
+
     def move_job(
         self, job_key: JobKey, event: JobEvent, cause: str, by: str, now: Micros, reason: str = ""
     ) -> JobState:

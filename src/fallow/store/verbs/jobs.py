@@ -13,6 +13,7 @@ from fallow.core.lifecycle import (
     chunk_after,
     job_after,
 )
+from fallow.core.notices import end_of_job
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import ChunkId, ChunkState, JobKey, JobState, Micros
 from fallow.store.apply import INSERT_CHUNK
@@ -40,7 +41,7 @@ class JobVerbs(Verbs):
         if row is None:
             raise Refusal(Code.JOB_ID_TAKEN, f"There is a job {spec.job_id} already.", "Choose another job id.")
         job_key = JobKey(row[0])
-        self.born.add(job_key)
+        self.born[job_key] = spec
         self.session.run("insert_job_text", {"job_key": job_key, "spec": spec_text(spec)})
         self.ledger.tell(now, job_key, None, None, "", state, JobEvent.SUBMIT, "", by)
         found = self.job_by_key(job_key)
@@ -76,6 +77,10 @@ class JobVerbs(Verbs):
         rows = self.session.all("leasable_jobs", {"limit": limit})
         return [job_of(row, self.spec(row[0])) for row in rows]
 
+    def leasable_jobs_of(self, account_id: str, limit: int) -> list[JobRow]:
+        rows = self.session.all("leasable_jobs_of", {"account_id": account_id, "limit": limit})
+        return [job_of(row, self.spec(row[0])) for row in rows]
+
     def move_job(
         self, job_key: JobKey, event: JobEvent, cause: str, by: str, now: Micros, reason: str = ""
     ) -> JobState:
@@ -97,6 +102,9 @@ class JobVerbs(Verbs):
         if reason or event is JobEvent.RERUN:
             self.session.run("set_reason", {"job_key": job_key, "reason": storable(reason)})
         self.ledger.tell(now, job_key, None, None, before, after, event, storable(cause), by, now - row[2])
+        if after in JOB_OVER:
+            kind = end_of_job(after, is_batch=False)
+            self.session.run("add_news", {"now": now, "job_key": job_key, "kind": kind.value})
         return after
 
     def claim_job(self, what: str, owner: str, now: Micros, until: Micros) -> JobRow | None:

@@ -69,6 +69,10 @@ SELECT a.attempt_id, a.job_key, a.chunk_id, a.state, a.worker_id, a.deadline, a.
 -- The chunks of attempts.
 SELECT a.job_key, a.chunk_id FROM attempt AS a WHERE a.attempt_id = ANY(:ids::bigint[]);
 
+-- account_used
+-- What an account has used. Differs because others may charge it at the same moment.
+SELECT used, used_at FROM account WHERE account_id = :account_id FOR NO KEY UPDATE;
+
 -- planned_chunks
 -- Chunks that wait to be opened, lowest item first. Differs because two openers must not wait for each other.
 SELECT c.chunk_id, c.answers_wanted
