@@ -1,27 +1,30 @@
 """fallow puts idle machines to work on batch AI inference."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fallow.core.refusals import Refusal
+    from fallow.sdk.async_client import AsyncClient, AsyncJob
     from fallow.sdk.client import Client
+    from fallow.sdk.failures import ItemError, JobEnded
     from fallow.sdk.job import Job
 
-__all__ = ["Client", "Job", "Refusal"]
+__all__ = ["AsyncClient", "AsyncJob", "Client", "ItemError", "Job", "JobEnded", "Refusal"]
+
+_PLACES = {
+    "AsyncClient": "fallow.sdk.async_client",
+    "AsyncJob": "fallow.sdk.async_client",
+    "Client": "fallow.sdk.client",
+    "ItemError": "fallow.sdk.failures",
+    "Job": "fallow.sdk.job",
+    "JobEnded": "fallow.sdk.failures",
+    "Refusal": "fallow.core.refusals",
+}
 
 
 def __getattr__(name: str) -> Any:
     """The SDK is loaded when it is asked for: a worker imports this package and stays light."""
-    if name == "Client":
-        from fallow.sdk.client import Client
-
-        return Client
-    if name == "Job":
-        from fallow.sdk.job import Job
-
-        return Job
-    if name == "Refusal":
-        from fallow.core.refusals import Refusal
-
-        return Refusal
-    raise AttributeError(f"module 'fallow' has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'fallow' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

@@ -7,10 +7,10 @@ import pytest
 from fallow.cli.fleet import slots_of
 from fallow.cli.job_options import JobOptions, quorum_of, request_fields
 from fallow.cli.options import seconds, size_bytes
-from fallow.cli.progress import Rate, lasting
 from fallow.cli.showing import many, one_line
 from fallow.cli.summary import top_errors
 from fallow.core.refusals import Refusal
+from fallow.sdk.rates import Rate, lasting
 
 
 @pytest.mark.parametrize(

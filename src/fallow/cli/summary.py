@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fallow.cli.progress import lasting
 from fallow.cli.showing import many, note, one_line, show_json
+from fallow.sdk.rates import lasting
 
 if TYPE_CHECKING:
     from fallow.sdk.client import Client

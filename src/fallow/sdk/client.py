@@ -7,13 +7,11 @@ for result in job.results():
     print(result.item, result.output)
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, overload
 
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import ChunkState, JobState
@@ -39,20 +37,15 @@ from fallow.protocols.rest.jobs import (
 from fallow.sdk.downloads import OUTPUT_FILES, download_output
 from fallow.sdk.events import follow_events
 from fallow.sdk.job import Job
-from fallow.sdk.results import result_lines
+from fallow.sdk.mapping import OnError, mapped
+from fallow.sdk.operations import calls
+from fallow.sdk.progress import Shown
+from fallow.sdk.results import JobPages, Result, Results, result_lines
 from fallow.sdk.transport import Transport
 from fallow.sdk.uploads import OnBytes, upload_file
-from fallow.sdk.waiting import OnProgress, wait_for
+from fallow.sdk.waiting import OnProgress, both, wait_for
 
 DEFAULT_SERVER = "http://127.0.0.1:8420"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One item's answer, as the image wrote it, or {"error": {...}}. item: counted from 0."""
-
-    item: int
-    output: Any
 
 
 class Client:
@@ -85,70 +78,143 @@ class Client:
         """A new job. Fields: those of JobRequest, such as input_uri, container_image, chunk_items, verify."""
         return self.submit_request(parsed_request(fields))
 
+    @calls("POST /api/jobs")
     def submit_request(self, request: JobRequest) -> Job:
         """A new job, from a whole message."""
         detail = self._transport.ask(JobDetail, "POST", "/api/jobs", request)
         return Job(self, detail.job_id)
 
-    def jobs(self, states: Iterable[JobState] = ()) -> Iterator[JobSummary]:
+    @overload
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: Literal[True] = True,
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> Iterator[Any]: ...
+
+    @overload
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: Literal[False],
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> Iterator[tuple[int, Any]]: ...
+
+    @overload
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: bool,
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> Iterator[Any]: ...
+
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: bool = True,
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> Iterator[Any]:
+        """Each item's answer, in the order of the items; or (item's number, answer) as they come.
+
+        items: anything that gives JSON values; it is read to its end at once and kept on disk. image: None runs
+        `command` without a container. fields: as for submit(). An item that could not be done gives an ItemError, as a
+        value or, with on_error="raise", raised. Raises JobEnded when the job ended before all were answered, and
+        cancels the job when the reader goes away before the end.
+        """
+        return mapped(self, items, ordered, on_error, {"container_image": image, **fields})
+
+    @calls("GET /api/jobs", named={"state": "states"}, own="after limit")
+    def jobs(self, states: Iterable[JobState] = ()) -> JobPages:
         """All jobs that the key may see, newest first."""
+        wanted = tuple(states)
+        return JobPages(lambda: self._jobs(wanted))
+
+    def _jobs(self, states: tuple[JobState, ...]) -> Iterator[JobSummary]:
         after: str | None = None
         while True:
-            page = self._transport.ask(JobList, "GET", "/api/jobs", after=after, state=tuple(states))
+            page = self._transport.ask(JobList, "GET", "/api/jobs", after=after, state=states)
             yield from page.jobs
             after = page.next
             if after is None:
                 return
 
-    def job(self, job_id: str) -> JobDetail:
-        """One job with its first chunks."""
-        return self._transport.ask(JobDetail, "GET", _job(job_id))
+    @calls("GET /api/jobs/{job_id}")
+    def job(self, job_id: str, chunks: int | None = None) -> JobDetail:
+        """One job with its first chunks; with chunks=0 it is cheap enough to ask for again and again."""
+        return self._transport.ask(JobDetail, "GET", _job(job_id), chunks=chunks)
 
     def handle(self, job_id: str) -> Job:
         """The job's own methods; the server is not asked."""
         return Job(self, job_id)
 
+    @calls("POST /api/jobs/{job_id}/pause")
     def pause(self, job_id: str) -> JobSummary:
         """Send no more of it; what runs may finish."""
         return self._verb(job_id, "pause")
 
+    @calls("POST /api/jobs/{job_id}/resume")
     def resume(self, job_id: str) -> JobSummary:
         """Go on with a paused job."""
         return self._verb(job_id, "resume")
 
+    @calls("POST /api/jobs/{job_id}/cancel")
     def cancel(self, job_id: str) -> JobSummary:
         """Stop it. What is finished stays readable."""
         return self._verb(job_id, "cancel")
 
+    @calls("POST /api/jobs/{job_id}/rerun")
     def rerun(self, job_id: str) -> JobSummary:
         """Run again what is missing or failed, and only that."""
         return self._verb(job_id, "rerun")
 
+    @calls("DELETE /api/jobs/{job_id}")
     def delete(self, job_id: str) -> None:
         """Remove a job that is over, with everything fallow keeps of it."""
         self._transport.send("DELETE", _job(job_id))
 
     def wait(
-        self, job_id: str, on_progress: OnProgress | None = None, timeout_seconds: float | None = None
+        self,
+        job_id: str,
+        on_progress: OnProgress | None = None,
+        timeout_seconds: float | None = None,
+        progress: bool = False,
     ) -> JobDetail:
-        """The job once it is over. Raises TimeoutError when it is not by then."""
-        wait_for(lambda: self._look(job_id), on_progress, timeout_seconds)
+        """The job once it is over. progress: shown meanwhile. Raises TimeoutError when it is not over by then."""
+
+        def look() -> JobDetail:
+            return self.job(job_id, chunks=0)
+
+        if progress:
+            with Shown() as shown:
+                wait_for(look, both(shown, on_progress), timeout_seconds)
+        else:
+            wait_for(look, on_progress, timeout_seconds)
         return self.job(job_id)
 
-    def _look(self, job_id: str) -> JobDetail:
-        """The job without its chunks: cheap enough to ask for again and again."""
-        return self._transport.ask(JobDetail, "GET", _job(job_id), chunks=0)
-
-    def results(self, job_id: str, after: int = -1, follow: bool = False) -> Iterator[Result]:
+    def results(self, job_id: str, after: int = -1, follow: bool = False, most: int | None = None) -> Results:
         """Answers of finished chunks with item > after, in item order. follow: until the job is over."""
-        for line in self.result_lines(job_id, after, follow):
-            body = json.loads(line)
-            yield Result(int(body["item"]), body["output"])
+        return Results(lambda: self.result_lines(job_id, after, follow, most))
 
-    def result_lines(self, job_id: str, after: int = -1, follow: bool = False) -> Iterator[bytes]:
+    @calls("GET /api/jobs/{job_id}/results", named={"limit": "most"}, own="wait_seconds")
+    def result_lines(
+        self, job_id: str, after: int = -1, follow: bool = False, most: int | None = None
+    ) -> Iterator[bytes]:
         """The same as JSON lines {"item", "output"}, without newlines."""
-        return result_lines(self._transport, job_id, after, follow)
+        return result_lines(self._transport, job_id, after, follow, most)
 
+    @calls("GET /api/jobs/{job_id}/output/{name}", named={"name": "names"})
     def download(
         self,
         job_id: str,
@@ -160,16 +226,20 @@ class Client:
         """output.jsonl, errors.jsonl and manifest.json of a finished job; each appears whole or not at all."""
         return download_output(self._transport, job_id, Path(directory), tuple(names), overwrite, on_bytes)
 
-    def chunks(self, job_id: str, states: Iterable[ChunkState] = (), after: int = -1) -> Iterator[ChunkView]:
-        """Chunks in the order of their numbers."""
+    @calls("GET /api/jobs/{job_id}/chunks", named={"state": "states"})
+    def chunks(
+        self, job_id: str, states: Iterable[ChunkState] = (), after: int = -1, limit: int = 1000
+    ) -> Iterator[ChunkView]:
+        """Chunks in the order of their numbers. limit: how many are fetched at once."""
         cursor: int | None = after
         while cursor is not None:
             page = self._transport.ask(
-                ChunkList, "GET", f"{_job(job_id)}/chunks", after=cursor, limit=1000, state=tuple(states)
+                ChunkList, "GET", f"{_job(job_id)}/chunks", after=cursor, limit=limit, state=tuple(states)
             )
             yield from page.chunks
             cursor = page.next
 
+    @calls("GET /api/jobs/{job_id}/attempts", "GET /api/jobs/{job_id}/chunks/{chunk_id}/attempts", own="limit")
     def attempts(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> Iterator[AttemptView]:
         """Attempts of a job or of one chunk, oldest first."""
         path = f"{_job(job_id)}/attempts" if chunk_id is None else f"{_job(job_id)}/chunks/{chunk_id}/attempts"
@@ -179,11 +249,13 @@ class Client:
             yield from page.attempts
             cursor = page.next
 
+    @calls("GET /api/jobs/{job_id}/attempts/{attempt_id}/log")
     def log(self, job_id: str, attempt_id: int) -> Iterator[bytes]:
         """What the attempt's container wrote to stderr, in pieces."""
         with self._transport.stream(f"{_job(job_id)}/attempts/{attempt_id}/log") as answer:
             yield from answer.iter_bytes()
 
+    @calls("GET /api/jobs/{job_id}/story", named={"chunk": "chunk_id"}, own="limit")
     def story(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> Iterator[StoryLine]:
         """Every move of the job itself; or of one chunk and its attempts."""
         cursor: int | None = after
@@ -192,22 +264,26 @@ class Client:
             yield from page.lines
             cursor = page.next
 
+    @calls("GET /api/jobs/{job_id}/events")
     def events(self, job_id: str, after: int = 0) -> Iterator[StoryLine]:
         """Every move of the job, its chunks and attempts as it happens, until the job is over; goes on after a cut."""
         return follow_events(self._transport, f"{_job(job_id)}/events", after)
 
     def why_waiting(self, job_id: str) -> list[str]:
         """Why nothing of the job is being sent now; empty when something is, or nothing is left to send."""
-        return self._look(job_id).why_waiting
+        return self.job(job_id, chunks=0).why_waiting
 
+    @calls("GET /api/workers")
     def workers(self) -> list[WorkerView]:
         """The machines that have joined."""
         return self._transport.ask(WorkerList, "GET", "/api/workers").workers
 
+    @calls("GET /api/keys")
     def keys(self) -> list[KeyView]:
         """API keys: all of them for operators, their own for others."""
         return self._transport.ask(KeyList, "GET", "/api/keys").keys
 
+    @calls("POST /api/keys")
     def add_key(
         self, name: str, scopes: Iterable[str], account_id: str | None = None, expires_seconds: int | None = None
     ) -> NewKey:
@@ -215,10 +291,12 @@ class Client:
         fields = {"name": name, "scopes": list(scopes), "account_id": account_id, "expires_seconds": expires_seconds}
         return self._transport.ask(NewKey, "POST", "/api/keys", _parsed(KeyRequest, fields))
 
+    @calls("DELETE /api/keys/{key_id}")
     def revoke_key(self, key_id: str) -> None:
         """The key opens nothing any more."""
         self._transport.send("DELETE", f"/api/keys/{_safe(key_id)}")
 
+    @calls("HEAD /api/inputs/{name}", "PUT /api/inputs/{name}", own="name")
     def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
         """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""
         return upload_file(self._transport, Path(path), on_bytes)
@@ -230,6 +308,9 @@ class Client:
 
     def _verb(self, job_id: str, verb: str) -> JobSummary:
         return self._transport.ask(JobSummary, "POST", f"{_job(job_id)}/{verb}")
+
+
+__all__ = ["Client", "Result", "parsed_request"]
 
 
 def parsed_request(fields: dict[str, Any]) -> JobRequest:

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fallow.core.words import JobState
 from fallow.protocols.rest.jobs import AttemptView, ChunkView, JobDetail, JobSummary, StoryLine
+from fallow.sdk.results import Results
+from fallow.sdk.showing import job_html
 from fallow.sdk.waiting import OnProgress
 
 if TYPE_CHECKING:
-    from fallow.sdk.client import Client, Result
+    import pyarrow as pa
+
+    from fallow.sdk.client import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        return JobState(self.detail().state)
+        return JobState(self.client.job(self.job_id, chunks=0).state)
 
     def pause(self) -> JobSummary:
         return self.client.pause(self.job_id)
@@ -42,11 +46,26 @@ class Job:
     def delete(self) -> None:
         self.client.delete(self.job_id)
 
-    def wait(self, on_progress: OnProgress | None = None, timeout_seconds: float | None = None) -> JobDetail:
-        return self.client.wait(self.job_id, on_progress, timeout_seconds)
+    def wait(
+        self, on_progress: OnProgress | None = None, timeout_seconds: float | None = None, progress: bool = False
+    ) -> JobDetail:
+        """progress: shown meanwhile, in a notebook as on a terminal."""
+        return self.client.wait(self.job_id, on_progress, timeout_seconds, progress)
 
-    def results(self, after: int = -1, follow: bool = False) -> "Iterator[Result]":
+    def results(self, after: int = -1, follow: bool = False) -> Results:
         return self.client.results(self.job_id, after, follow)
+
+    def to_arrow(self) -> "pa.Table":
+        """The answers so far as columns: item, the answers' members, error."""
+        return self.results().to_arrow()
+
+    def to_pandas(self) -> Any:
+        """The same as a pandas.DataFrame."""
+        return self.results().to_pandas()
+
+    def to_polars(self) -> Any:
+        """The same as a polars.DataFrame."""
+        return self.results().to_polars()
 
     def download(self, directory: Path | str, overwrite: bool = False) -> list[Path]:
         return self.client.download(self.job_id, directory, overwrite=overwrite)
@@ -65,3 +84,6 @@ class Job:
 
     def events(self, after: int = 0) -> Iterator[StoryLine]:
         return self.client.events(self.job_id, after)
+
+    def _repr_html_(self) -> str:
+        return job_html(self.client.job(self.job_id, chunks=0))

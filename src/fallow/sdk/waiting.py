@@ -27,3 +27,14 @@ def wait_for(
         if timeout_seconds is not None and waited >= timeout_seconds:
             raise TimeoutError(f"job {detail.job_id} is {detail.state} after {timeout_seconds:g} s")
         time.sleep(min(max(waited / 20, _LOOK_SECONDS_MIN), _LOOK_SECONDS_MAX))
+
+
+def both(first: OnProgress, second: OnProgress | None) -> OnProgress:
+    """Tells two."""
+
+    def told(detail: JobDetail) -> None:
+        first(detail)
+        if second:
+            second(detail)
+
+    return told

@@ -1,0 +1,299 @@
+"""AsyncClient: what Client does, for programs on an event loop. Written by fallow.sdk.asynchronous.
+
+Each call runs in a thread of its own, so that waiting for one holds up nothing else; callbacks run on the event loop.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from fallow.core.words import ChunkState, JobState
+from fallow.protocols.rest.jobs import (
+    AttemptView,
+    ChunkView,
+    JobDetail,
+    JobRequest,
+    JobSummary,
+    KeyView,
+    NewKey,
+    StoryLine,
+    Uploaded,
+    WorkerView,
+)
+from fallow.sdk.client import Client
+from fallow.sdk.downloads import OUTPUT_FILES
+from fallow.sdk.job import Job
+from fallow.sdk.mapping import OnError
+from fallow.sdk.results import Result
+from fallow.sdk.threads import called, iterated, on_loop
+from fallow.sdk.uploads import OnBytes
+from fallow.sdk.waiting import OnProgress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class AsyncJob:
+    """See Job: knows its id, and asks the server for everything else."""
+
+    def __init__(self, job: Job) -> None:
+        self._sync = job
+
+    @property
+    def job_id(self) -> str:
+        return self._sync.job_id
+
+    async def detail(self) -> JobDetail:
+        return await called(self._sync.detail)
+
+    async def state(self) -> JobState:
+        return await called(lambda: self._sync.state)
+
+    async def pause(self) -> JobSummary:
+        return await called(self._sync.pause)
+
+    async def resume(self) -> JobSummary:
+        return await called(self._sync.resume)
+
+    async def cancel(self) -> JobSummary:
+        return await called(self._sync.cancel)
+
+    async def rerun(self) -> JobSummary:
+        return await called(self._sync.rerun)
+
+    async def delete(self) -> None:
+        return await called(self._sync.delete)
+
+    async def wait(
+        self, on_progress: OnProgress | None = None, timeout_seconds: float | None = None, progress: bool = False
+    ) -> JobDetail:
+        """progress: shown meanwhile, in a notebook as on a terminal."""
+        return await called(self._sync.wait, on_loop(on_progress), timeout_seconds, progress)
+
+    def results(self, after: int = -1, follow: bool = False) -> AsyncIterator[Result]:
+        return iterated(lambda: self._sync.results(after, follow))
+
+    async def to_arrow(self) -> "pa.Table":
+        """The answers so far as columns: item, the answers' members, error."""
+        return await called(self._sync.to_arrow)
+
+    async def to_pandas(self) -> Any:
+        """The same as a pandas.DataFrame."""
+        return await called(self._sync.to_pandas)
+
+    async def to_polars(self) -> Any:
+        """The same as a polars.DataFrame."""
+        return await called(self._sync.to_polars)
+
+    async def download(self, directory: Path | str, overwrite: bool = False) -> list[Path]:
+        return await called(self._sync.download, directory, overwrite)
+
+    def chunks(self) -> AsyncIterator[ChunkView]:
+        return iterated(self._sync.chunks)
+
+    def attempts(self, chunk_id: int | None = None) -> AsyncIterator[AttemptView]:
+        return iterated(lambda: self._sync.attempts(chunk_id))
+
+    def log(self, attempt_id: int) -> AsyncIterator[bytes]:
+        return iterated(lambda: self._sync.log(attempt_id))
+
+    def story(self, chunk_id: int | None = None) -> AsyncIterator[StoryLine]:
+        return iterated(lambda: self._sync.story(chunk_id))
+
+    def events(self, after: int = 0) -> AsyncIterator[StoryLine]:
+        return iterated(lambda: self._sync.events(after))
+
+
+class AsyncClient:
+    """See Client, whose methods these are. May be used in an `async with`."""
+
+    def __init__(self, server: str | None = None, token: str | None = None) -> None:
+        self._sync = Client(server, token)
+
+    @property
+    def server(self) -> str:
+        """The server's URL."""
+        return self._sync.server
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await called(self._sync.close)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def submit(self, **fields: Any) -> AsyncJob:
+        """A new job. Fields: those of JobRequest, such as input_uri, container_image, chunk_items, verify."""
+        return AsyncJob(await called(self._sync.submit, **fields))
+
+    async def submit_request(self, request: JobRequest) -> AsyncJob:
+        """A new job, from a whole message."""
+        return AsyncJob(await called(self._sync.submit_request, request))
+
+    @overload
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: Literal[True] = True,
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> AsyncIterator[Any]: ...
+
+    @overload
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: Literal[False],
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> AsyncIterator[tuple[int, Any]]: ...
+
+    @overload
+    def map(
+        self, image: str | None, items: Iterable[Any], *, ordered: bool, on_error: OnError = "return", **fields: Any
+    ) -> AsyncIterator[Any]: ...
+
+    def map(
+        self,
+        image: str | None,
+        items: Iterable[Any],
+        *,
+        ordered: bool = True,
+        on_error: OnError = "return",
+        **fields: Any,
+    ) -> AsyncIterator[Any]:
+        """Each item's answer, in the order of the items; or (item's number, answer) as they come.
+
+        items: anything that gives JSON values; it is read to its end at once and kept on disk. image: None runs
+        `command` without a container. fields: as for submit(). An item that could not be done gives an ItemError, as a
+        value or, with on_error="raise", raised. Raises JobEnded when the job ended before all were answered, and
+        cancels the job when the reader goes away before the end.
+        """
+        return iterated(lambda: self._sync.map(image, items, ordered=ordered, on_error=on_error, **fields))
+
+    def jobs(self, states: Iterable[JobState] = ()) -> AsyncIterator[JobSummary]:
+        """All jobs that the key may see, newest first."""
+        return iterated(lambda: self._sync.jobs(states))
+
+    async def job(self, job_id: str, chunks: int | None = None) -> JobDetail:
+        """One job with its first chunks; with chunks=0 it is cheap enough to ask for again and again."""
+        return await called(self._sync.job, job_id, chunks)
+
+    def handle(self, job_id: str) -> AsyncJob:
+        """The job's own methods; the server is not asked."""
+        return AsyncJob(self._sync.handle(job_id))
+
+    async def pause(self, job_id: str) -> JobSummary:
+        """Send no more of it; what runs may finish."""
+        return await called(self._sync.pause, job_id)
+
+    async def resume(self, job_id: str) -> JobSummary:
+        """Go on with a paused job."""
+        return await called(self._sync.resume, job_id)
+
+    async def cancel(self, job_id: str) -> JobSummary:
+        """Stop it. What is finished stays readable."""
+        return await called(self._sync.cancel, job_id)
+
+    async def rerun(self, job_id: str) -> JobSummary:
+        """Run again what is missing or failed, and only that."""
+        return await called(self._sync.rerun, job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Remove a job that is over, with everything fallow keeps of it."""
+        return await called(self._sync.delete, job_id)
+
+    async def wait(
+        self,
+        job_id: str,
+        on_progress: OnProgress | None = None,
+        timeout_seconds: float | None = None,
+        progress: bool = False,
+    ) -> JobDetail:
+        """The job once it is over. progress: shown meanwhile. Raises TimeoutError when it is not over by then."""
+        return await called(self._sync.wait, job_id, on_loop(on_progress), timeout_seconds, progress)
+
+    def results(
+        self, job_id: str, after: int = -1, follow: bool = False, most: int | None = None
+    ) -> AsyncIterator[Result]:
+        """Answers of finished chunks with item > after, in item order. follow: until the job is over."""
+        return iterated(lambda: self._sync.results(job_id, after, follow, most))
+
+    def result_lines(
+        self, job_id: str, after: int = -1, follow: bool = False, most: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """The same as JSON lines {"item", "output"}, without newlines."""
+        return iterated(lambda: self._sync.result_lines(job_id, after, follow, most))
+
+    async def download(
+        self,
+        job_id: str,
+        directory: Path | str,
+        names: Iterable[str] = OUTPUT_FILES,
+        overwrite: bool = False,
+        on_bytes: OnBytes | None = None,
+    ) -> list[Path]:
+        """output.jsonl, errors.jsonl and manifest.json of a finished job; each appears whole or not at all."""
+        return await called(self._sync.download, job_id, directory, names, overwrite, on_loop(on_bytes))
+
+    def chunks(
+        self, job_id: str, states: Iterable[ChunkState] = (), after: int = -1, limit: int = 1000
+    ) -> AsyncIterator[ChunkView]:
+        """Chunks in the order of their numbers. limit: how many are fetched at once."""
+        return iterated(lambda: self._sync.chunks(job_id, states, after, limit))
+
+    def attempts(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> AsyncIterator[AttemptView]:
+        """Attempts of a job or of one chunk, oldest first."""
+        return iterated(lambda: self._sync.attempts(job_id, chunk_id, after))
+
+    def log(self, job_id: str, attempt_id: int) -> AsyncIterator[bytes]:
+        """What the attempt's container wrote to stderr, in pieces."""
+        return iterated(lambda: self._sync.log(job_id, attempt_id))
+
+    def story(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> AsyncIterator[StoryLine]:
+        """Every move of the job itself; or of one chunk and its attempts."""
+        return iterated(lambda: self._sync.story(job_id, chunk_id, after))
+
+    def events(self, job_id: str, after: int = 0) -> AsyncIterator[StoryLine]:
+        """Every move of the job, its chunks and attempts as it happens, until the job is over; goes on after a cut."""
+        return iterated(lambda: self._sync.events(job_id, after))
+
+    async def why_waiting(self, job_id: str) -> list[str]:
+        """Why nothing of the job is being sent now; empty when something is, or nothing is left to send."""
+        return await called(self._sync.why_waiting, job_id)
+
+    async def workers(self) -> list[WorkerView]:
+        """The machines that have joined."""
+        return await called(self._sync.workers)
+
+    async def keys(self) -> list[KeyView]:
+        """API keys: all of them for operators, their own for others."""
+        return await called(self._sync.keys)
+
+    async def add_key(
+        self, name: str, scopes: Iterable[str], account_id: str | None = None, expires_seconds: int | None = None
+    ) -> NewKey:
+        """A new key; its `key` is shown this once."""
+        return await called(self._sync.add_key, name, scopes, account_id, expires_seconds)
+
+    async def revoke_key(self, key_id: str) -> None:
+        """The key opens nothing any more."""
+        return await called(self._sync.revoke_key, key_id)
+
+    async def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
+        """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""
+        return await called(self._sync.upload, path, on_loop(on_bytes))
+
+    async def version(self) -> dict[str, Any]:
+        """The server's {"version", "protocol"}."""
+        return await called(self._sync.version)
