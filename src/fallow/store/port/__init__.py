@@ -8,9 +8,19 @@ attempts, each kind in ascending order of its key.
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from fallow.store.port.charts import CellCount, CellRun, ChartsTx, FailureGroup, FaultGroup, RecentWork, Span
 from fallow.store.port.feeds import FeedPart, FeedRow, FeedsTx
 from fallow.store.port.fleet import FleetTx, WorkerAttempt, WorkerBucket, WorkerRecord
-from fallow.store.port.notices import DeliveryRow, NewsRow, NoticeRow, NoticesTx, TryRow, WebhookRow
+from fallow.store.port.notices import (
+    Addressee,
+    DeliveryRow,
+    ListedDelivery,
+    NewsRow,
+    NoticeRow,
+    NoticesTx,
+    TryRow,
+    WebhookRow,
+)
 from fallow.store.port.openai import BatchRow, FileRow, ModelRow, OpenaiTx, UploadPartRow, UploadRow
 from fallow.store.port.people import AccountRow, GrantRow, PeopleTx, SessionRow, SigninFailureRow, SubmitRight
 from fallow.store.port.standing import StandingTx
@@ -33,7 +43,7 @@ from fallow.store.port.work import (
 )
 
 
-class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, Protocol):
+class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, ChartsTx, Protocol):
     """One transaction."""
 
 
@@ -64,11 +74,16 @@ class Store(Protocol):
 __all__ = [
     "ALWAYS",
     "AccountRow",
+    "Addressee",
     "AttemptRow",
     "BatchRow",
+    "CellCount",
+    "CellRun",
     "ChunkRef",
     "ChunkRow",
     "DeliveryRow",
+    "FailureGroup",
+    "FaultGroup",
     "FeedPart",
     "FeedRow",
     "FileRow",
@@ -76,15 +91,18 @@ __all__ = [
     "JobRow",
     "KeyRow",
     "Leased",
+    "ListedDelivery",
     "ModelRow",
     "NewsRow",
     "NoticeRow",
     "Packed",
     "PlanCursor",
     "PlannedChunk",
+    "RecentWork",
     "ResultRow",
     "SessionRow",
     "SigninFailureRow",
+    "Span",
     "Store",
     "StoryRow",
     "SubmitRight",
