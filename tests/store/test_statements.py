@@ -25,6 +25,7 @@ WALKS_ALLOWED = {
     "all_keys",
     "keys",
     "workers",
+    "watching_accounts",
     "take_attempt_numbers",
     "shares",  # accounts, asked for every few seconds
     "all_grants",

@@ -69,7 +69,7 @@ def mailed_unasked(kind: NoticeKind) -> bool:
 def next_try_seconds(tries: int, first_seconds: float, asked_seconds: float | None, chance: float) -> float | None:
     """How long to wait after `tries` (at least 1) tries that failed; None: give up.
 
-    first_seconds: the wait after the first one. asked_seconds: the receiver's Retry-After; it may ask for a day at most.
+    first_seconds: the wait after the first one. asked_seconds: the receiver's Retry-After, of which a day is heard.
     chance: in [0, 1), so that deliveries that failed together do not all come back together.
     """
     if tries >= TRIES_MAX:

@@ -16,7 +16,18 @@ from fallow.store.verbs.workers import WorkerVerbs
 
 
 class Transaction(
-    AttemptVerbs, AccountVerbs, WorkerVerbs, StoryVerbs, PackVerbs, PeopleVerbs, FleetVerbs, StandingVerbs, ChartVerbs
+    AttemptVerbs,
+    AccountVerbs,
+    WorkerVerbs,
+    StoryVerbs,
+    PackVerbs,
+    PeopleVerbs,
+    FleetVerbs,
+    StandingVerbs,
+    NoticeVerbs,
+    DeliveryVerbs,
+    ChartVerbs,
+    OpenaiVerbs,
 ):
     """Used by one thread, gone at the end of its block."""
 
