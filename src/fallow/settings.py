@@ -49,6 +49,11 @@ class Settings:
     verifier_threads: int = _setting(2, "Artifacts are read and compared by so many threads.")
     role_seconds: float = _setting(0.5, "How long an idle role waits before it looks for work again.")
     claim_seconds: float = _setting(20.0, "A role that dies gives up its claims after so long.")
+    log_format: str = _setting("", "text or json. Empty: text on a terminal, else json.")
+    log_level: str = _setting("info", "debug, info or warning. debug: every request and every move of every chunk.")
+    metrics_listen: str = _setting("", "HOST:PORT of a /metrics beside the door's. For processes that have no door.")
+    traces: str = _setting("", "OTLP/HTTP endpoint for traces, such as http://127.0.0.1:4318. Empty: none.")
+    traces_ratio: float = _setting(1.0, "Of how many chunks traces are sent: 0.01 is one in a hundred.")
     retention_seconds: int = _setting(30 * 24 * 3600, "Artifacts of a finished job are kept so long.")
 
     @property
@@ -116,6 +121,16 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("objects: only s3:// and file: are known")
     if settings.silence_seconds < 2 * settings.heartbeat_seconds:
         found.append("silence_seconds: must be at least twice heartbeat_seconds")
+    if settings.log_format not in ("", "text", "json"):
+        found.append(f"log_format: {settings.log_format!r} is neither text nor json")
+    if settings.log_level not in ("debug", "info", "warning"):
+        found.append(f"log_level: {settings.log_level!r} is none of debug, info, warning")
+    if settings.metrics_listen and not settings.metrics_listen.rpartition(":")[2].isdigit():
+        found.append(f"metrics_listen: {settings.metrics_listen!r} is not HOST:PORT")
+    if settings.traces and not settings.traces.startswith(("http://", "https://")):
+        found.append("traces: only http:// and https:// are known")
+    if not 0 <= settings.traces_ratio <= 1:
+        found.append("traces_ratio: must be from 0 to 1")
     known = {"all", "door", "planner", "transitioner", "verifier", "assimilator", "janitor"}
     wrong = sorted({role.strip() for role in settings.roles.split(",")} - known)
     if wrong:

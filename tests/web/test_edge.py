@@ -83,7 +83,7 @@ def test_a_form_is_told_to_be_json(admin):
 def log() -> Iterator[io.StringIO]:
     """Everything that is logged, as a machine gets it."""
     stream = io.StringIO()
-    configure_logs(stream, verbose=True)
+    configure_logs(stream, level="debug")
     yield stream
     configure_logs()
 

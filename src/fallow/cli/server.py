@@ -1,7 +1,7 @@
 """fallow server: the control plane and its door."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -39,6 +39,18 @@ def server(
         bool, typer.Option("--open", help="Let anybody read jobs and workers. For demonstrations.")
     ] = False,
     roles: Annotated[str | None, typer.Option(metavar="LIST", help="What this process does. Default: all.")] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None, typer.Option(help="Default: text on a terminal, else json.")
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning"] | None, typer.Option(help="debug: every request and every move.")
+    ] = None,
+    metrics_listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A /metrics of its own, for a process without a door.")
+    ] = None,
+    traces: Annotated[
+        str | None, typer.Option(metavar="URL", help="Send OpenTelemetry traces there (OTLP over HTTP).")
+    ] = None,
 ) -> None:
     """Start a server. Prints its URL and, the first time, an admin key. All settings: docs/settings.md."""
     from fallow.settings import load_settings
@@ -54,6 +66,10 @@ def server(
         "allow_process_jobs": True if allow_process else None,
         "open": True if open_door else None,
         "roles": roles,
+        "log_format": log_format,
+        "log_level": log_level,
+        "metrics_listen": metrics_listen,
+        "traces": traces,
     }
     serve(load_settings(given), _ready)
 

@@ -5,6 +5,7 @@ ascending order of job keys, so that two transactions never wait for each other.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
 from threading import Lock
@@ -88,9 +89,9 @@ class Specs:
 class Ledger:
     """Belongs to one transaction, used by one thread. chapter: what it did, as far as it is written down."""
 
-    def __init__(self, session: Session, specs: Specs) -> None:
+    def __init__(self, session: Session, spec_of: Callable[[JobKey], JobSpec | None]) -> None:
         self._session = session
-        self.chapter = Chapter(specs.get)
+        self.chapter = Chapter(spec_of)
         self._story: list[Row] = []
         self._deltas: dict[JobKey, list[int]] = {}
         self._read: dict[JobKey, Row] = {}

@@ -12,6 +12,7 @@ from fallow.web.counters import Counters
 from fallow.web.failures import REQUEST_ID, internal, log_mistake, route_of
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+_QUIET: Final = frozenset({"/api/work", "/healthz", "/readyz", "/metrics"})  # asked all the time
 _log = structlog.get_logger("fallow.web")
 
 
@@ -58,7 +59,8 @@ class Edge:
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
-        _log.debug(
+        say = _log.debug if route in _QUIET and status < 400 else _log.info
+        say(
             "request.done",
             request_id=request_id,
             method=method,

@@ -45,7 +45,7 @@ def start_embedded(settings: Settings) -> EmbeddedServer:
     Raises what serve() raises.
     """
     make_private(settings.data_dir)
-    configure_logs((settings.data_dir / "server.log").open("a", buffering=1))
+    configure_logs((settings.data_dir / "server.log").open("a", buffering=1), level=settings.log_level)
     door = bound("127.0.0.1:0")
     settings = reachable(replace(settings, listen="127.0.0.1:0", public_url="", roles="all"), door.getsockname()[1])
     try:

@@ -27,7 +27,7 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
 
     Raises Refusal SETTING_INVALID when it cannot listen, STORAGE_UNREACHABLE when rows or bytes cannot be reached.
     """
-    configure_logs()
+    configure_logs(level=settings.log_level, form=settings.log_format)
     if has_door(settings):
         with bound(settings.listen) as door:
             settings = reachable(settings, door.getsockname()[1])

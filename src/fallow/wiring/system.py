@@ -37,6 +37,7 @@ from fallow.control.transitioner import Transitioner
 from fallow.control.verifier import Verifier
 from fallow.control.views import Views
 from fallow.control.work import Work
+from fallow.core.chapter import Witnesses
 from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings
 from fallow.store.opening import open_store
@@ -48,6 +49,7 @@ from fallow.web.metrics.lifecycles import Lifecycles
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 from fallow.wiring.images import Finder
+from fallow.wiring.logs import MoveLog
 from fallow.wiring.roles import Role, Roles
 
 _URL_KEY: Final = "url_key"
@@ -83,7 +85,7 @@ def build(settings: Settings, clock: Clock | None = None, *, workers_here: bool 
     clock = clock or SystemClock()
     make_private(settings.data_dir)
     lifecycles = Lifecycles()
-    store = open_store(settings.database_url, settings.plan_ahead, lifecycles)
+    store = open_store(settings.database_url, settings.plan_ahead, Witnesses((lifecycles, MoveLog())))
     store.migrate()
     signer = Signer(_url_secret(store, clock), settings.base_url)
     artifacts = _open_artifacts(settings, signer, clock)

@@ -15,14 +15,18 @@ class Verbs:
 
     def __init__(self, session: Session, specs: Specs, plan_ahead: int) -> None:
         self.session = session
-        self.ledger = Ledger(session, specs)
+        self.ledger = Ledger(session, self.known_spec)
         self.specs = specs
         self.plan_ahead = plan_ahead
-        self.born: set[JobKey] = set()  # jobs whose specs may yet be rolled back, and so are not kept
+        self.born: dict[JobKey, JobSpec] = {}  # jobs that may yet be rolled back, so that their specs are not kept
 
     def finish(self) -> None:
         """Writes down what the transaction owes, before it commits."""
         self.ledger.flush()
+
+    def known_spec(self, job_key: JobKey) -> JobSpec | None:
+        """What is known of it without a look at the rows: nearly everything that is touched at all."""
+        return self.born.get(job_key) or self.specs.get(job_key)
 
     def spec(self, job_key: JobKey) -> JobSpec:
         """What a job asked for. KeyError when there is no such job."""
