@@ -25,6 +25,7 @@ WALKS_ALLOWED = {
     "all_keys",
     "keys",
     "workers",
+    "models",  # few by nature
     "watching_accounts",
     "take_attempt_numbers",
     "shares",  # accounts, asked for every few seconds

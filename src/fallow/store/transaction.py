@@ -8,6 +8,7 @@ from fallow.store.verbs.charts import ChartVerbs
 from fallow.store.verbs.deliveries import DeliveryVerbs
 from fallow.store.verbs.fleet import FleetVerbs
 from fallow.store.verbs.notices import NoticeVerbs
+from fallow.store.verbs.openai import OpenaiVerbs
 from fallow.store.verbs.packs import PackVerbs
 from fallow.store.verbs.people import PeopleVerbs
 from fallow.store.verbs.standing import StandingVerbs

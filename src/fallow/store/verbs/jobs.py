@@ -205,6 +205,7 @@ class JobVerbs(Verbs):
             if left <= 0:
                 return False
         self.session.run("delete_job_text", {"job_key": job_key})
+        self.session.run("delete_batch", {"job_key": job_key})
         self.session.run("delete_job", {"job_key": job_key})
         self.specs.forget(job_key)
         return True
