@@ -6,6 +6,7 @@ from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
 from fallow.store.verbs.charts import ChartVerbs
 from fallow.store.verbs.deliveries import DeliveryVerbs
+from fallow.store.verbs.feeds import FeedVerbs
 from fallow.store.verbs.fleet import FleetVerbs
 from fallow.store.verbs.notices import NoticeVerbs
 from fallow.store.verbs.openai import OpenaiVerbs
@@ -29,6 +30,7 @@ class Transaction(
     DeliveryVerbs,
     ChartVerbs,
     OpenaiVerbs,
+    FeedVerbs,
 ):
     """Used by one thread, gone at the end of its block."""
 

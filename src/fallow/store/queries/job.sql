@@ -92,7 +92,8 @@ UPDATE job SET items_total = items_total + :items_total, items_done = items_done
  WHERE job_key = :job_key;
 
 -- claimable_job
--- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait.
+-- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait, and so
+-- can a feed of which all is planned.
 SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j.finished_at, j.plan_position,
        j.plan_next_item, j.plan_done, j.items_total, j.items_done, j.items_error, j.items_failed, j.chunks_planned,
        j.chunks_open, j.chunks_verifying, j.chunks_done, j.chunks_failed, j.chunks_cancelled, j.chunks_split,
@@ -100,7 +101,7 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
        j.attempts_invalid, t.plan_memory, t.reason, t.output
   FROM job AS j JOIN job_text AS t ON t.job_key = j.job_key
  WHERE j.need = :what AND j.need <> '' AND (j.claim_owner = :owner OR j.claim_until <= :now)
-   AND (j.need <> 'plan' OR j.chunks_planned + j.chunks_open + j.chunks_verifying < :plan_ahead)
+   AND (j.need <> 'plan' OR (j.feed_idle = 0 AND j.chunks_planned + j.chunks_open + j.chunks_verifying < :plan_ahead))
  ORDER BY j.job_key LIMIT 1;
 
 -- set_claim

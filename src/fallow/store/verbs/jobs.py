@@ -24,7 +24,7 @@ from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs
 
 NEWEST = 2**62  # above every job key
-DELETE_STEPS = ("delete_story", "delete_packs", "delete_attempts", "delete_chunks")
+DELETE_STEPS = ("delete_story", "delete_packs", "delete_attempts", "delete_chunks", "delete_feed_parts")
 
 
 class JobVerbs(Verbs):
@@ -205,6 +205,7 @@ class JobVerbs(Verbs):
             if left <= 0:
                 return False
         self.session.run("delete_job_text", {"job_key": job_key})
+        self.session.run("delete_feed", {"job_key": job_key})
         self.session.run("delete_batch", {"job_key": job_key})
         self.session.run("delete_job", {"job_key": job_key})
         self.specs.forget(job_key)

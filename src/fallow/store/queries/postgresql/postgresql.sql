@@ -123,7 +123,8 @@ RETURNING a.attempt_id, a.chunk_id, a.item_start, a.item_count, a.extent_start, 
        a.extent_sha256, a.queued_at;
 
 -- claimable_job
--- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait.
+-- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait, and so
+-- can a feed of which all is planned.
 -- Differs because two claimers must not wait for each other.
 SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j.finished_at, j.plan_position,
        j.plan_next_item, j.plan_done, j.items_total, j.items_done, j.items_error, j.items_failed, j.chunks_planned,
@@ -132,7 +133,7 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
        j.attempts_invalid, t.plan_memory, t.reason, t.output
   FROM job AS j JOIN job_text AS t ON t.job_key = j.job_key
  WHERE j.need = :what AND j.need <> '' AND (j.claim_owner = :owner OR j.claim_until <= :now)
-   AND (j.need <> 'plan' OR j.chunks_planned + j.chunks_open + j.chunks_verifying < :plan_ahead)
+   AND (j.need <> 'plan' OR (j.feed_idle = 0 AND j.chunks_planned + j.chunks_open + j.chunks_verifying < :plan_ahead))
  ORDER BY j.job_key LIMIT 1 FOR NO KEY UPDATE OF j SKIP LOCKED;
 
 -- insert_story
@@ -280,3 +281,7 @@ SELECT c.job_key, c.chunk_id, c.state, c.version, c.item_start, c.item_count, c.
        c.canonical_id, c.fault_code, c.fault_message
   FROM chunk AS c WHERE c.job_key = :job_key AND c.chunk_id > :after AND c.state = ANY(:states::text[])
  ORDER BY c.chunk_id LIMIT :limit;
+
+-- lock_feed
+-- How much has come, and no more until this transaction ends. Differs because the row must be locked for that.
+SELECT job_key, parts, size_bytes, fed_at, closed_at FROM feed WHERE job_key = :job_key FOR UPDATE;
