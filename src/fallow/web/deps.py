@@ -10,10 +10,13 @@ from fastapi import Depends, Request
 from fallow.artifacts.served import Served
 from fallow.clock import Clock
 from fallow.control.callers import Caller, Keys
+from fallow.control.charts import Charts
+from fallow.control.estimates import Estimates
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
 from fallow.control.places import Places
 from fallow.control.results import Results
+from fallow.control.tracing import Tracing
 from fallow.control.views import Views
 from fallow.control.work import Work
 from fallow.core.refusals import Code, Refusal
@@ -34,8 +37,10 @@ class Door:
     keys: Keys
     signin: SignIn
     intake: Intake
+    estimates: Estimates
     jobs: Jobs
     views: Views
+    charts: Charts
     results: Results
     work: Work
     shelf: Shelf
@@ -45,6 +50,7 @@ class Door:
     checks: Mapping[str, Callable[[], None]]
     ring: Callable[[str], None]
     closing: Event
+    tracing: Tracing | None = None
 
 
 async def the_door(request: Request) -> Door:

@@ -24,6 +24,8 @@ from fallow.artifacts.uris import Locations, open_source, open_target
 from fallow.clock import Clock, SystemClock
 from fallow.control.assimilator import Assimilator
 from fallow.control.callers import OPERATORS, Keys
+from fallow.control.charts import Charts
+from fallow.control.estimates import Estimates
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
@@ -32,24 +34,20 @@ from fallow.control.planner import Planner
 from fallow.control.plugins import Plugs
 from fallow.control.results import Results
 from fallow.control.scheduler import Scheduler
-from fallow.control.standing import Standing
 from fallow.control.transitioner import Transitioner
 from fallow.control.verifier import Verifier
 from fallow.control.views import Views
 from fallow.control.work import Work
-from fallow.core.chapter import Witnesses
 from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings
 from fallow.store.opening import open_store
 from fallow.store.port import Store
-from fallow.web.counters import Counters
 from fallow.web.deps import Door
 from fallow.web.door import build_app
-from fallow.web.metrics.lifecycles import Lifecycles
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 from fallow.wiring.images import Finder
-from fallow.wiring.logs import MoveLog
+from fallow.wiring.observing import Observing
 from fallow.wiring.roles import Role, Roles
 
 _URL_KEY: Final = "url_key"
@@ -69,11 +67,13 @@ class System:
     door: Door
     app: ASGIApp
     roles: Roles
+    observing: Observing
 
     def close(self) -> None:
         """Ends the roles, then lets the database go."""
         self.roles.stop()
         self.store.close()
+        self.observing.close()
 
 
 def build(settings: Settings, clock: Clock | None = None, *, workers_here: bool = False) -> System:
@@ -84,19 +84,19 @@ def build(settings: Settings, clock: Clock | None = None, *, workers_here: bool 
     """
     clock = clock or SystemClock()
     make_private(settings.data_dir)
-    lifecycles = Lifecycles()
-    store = open_store(settings.database_url, settings.plan_ahead, Witnesses((lifecycles, MoveLog())))
+    observing = Observing(settings)
+    store = open_store(settings.database_url, settings.plan_ahead, observing.witness)
     store.migrate()
     signer = Signer(_url_secret(store, clock), settings.base_url)
     artifacts = _open_artifacts(settings, signer, clock)
     places = _places(settings, artifacts, signer, clock)
-    counters = Counters(Standing(store, clock, settings).gauges, lifecycles)
-    return _assembled(settings, clock, store, places, counters, workers_here=workers_here)
+    return _assembled(settings, clock, store, places, observing, workers_here=workers_here)
 
 
 def _assembled(
-    settings: Settings, clock: Clock, store: Store, places: Places, counters: Counters, *, workers_here: bool
+    settings: Settings, clock: Clock, store: Store, places: Places, observing: Observing, *, workers_here: bool
 ) -> System:
+    counters = observing.counters(store, clock)
     plugs = Plugs(allow_exec=settings.allow_exec_plugins)
     scheduler = Scheduler(store, clock, settings)
     views = Views(store, scheduler)
@@ -109,17 +109,20 @@ def _assembled(
     )
     keys = Keys(store, clock)
     served = Served(places.artifacts, settings.data_dir / "uploads", places.open_source)
-    roles = Roles(_roles(settings, store, places, plugs, served), counters)
+    roles = Roles(_roles(settings, store, places, plugs, served, observing), counters)
+    intake = Intake(store, places, finder, plugs, settings)
     door = Door(
         settings=settings,
         clock=clock,
         keys=keys,
         signin=SignIn(keys.authenticate, clock, settings.open),
-        intake=Intake(store, places, finder, plugs, settings),
+        intake=intake,
+        estimates=Estimates(store, places, intake, settings),
         jobs=Jobs(store, places),
         views=views,
+        charts=Charts(store, views, clock),
         results=Results(store, places, views),
-        work=Work(store, places, scheduler, settings),
+        work=Work(store, places, scheduler, settings, observing.tracing),
         shelf=shelf,
         places=places,
         served=served,
@@ -127,20 +130,24 @@ def _assembled(
         checks={"rows": store.ping, "bytes": places.artifacts.ping},
         ring=roles.ring,
         closing=threading.Event(),
+        tracing=observing.tracing,
     )
-    return System(settings, clock, store, places, keys, door, build_app(door), roles)
+    return System(settings, clock, store, places, keys, door, build_app(door), roles, observing)
 
 
-def _roles(settings: Settings, store: Store, places: Places, plugs: Plugs, served: Served) -> list[Role]:
+def _roles(
+    settings: Settings, store: Store, places: Places, plugs: Plugs, served: Served, observing: Observing
+) -> list[Role]:
     """The threads this process runs. Work is claimed in rows, so any number of processes may run any of them."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     transitioner = Transitioner(store, places.clock, settings, owner)
+    assimilator = Assimilator(store, places, plugs, settings, owner, observing.tracing)
     rest = settings.role_seconds
     parts: list[tuple[str, Role]] = [
         ("planner", Role("planner", Planner(store, places, plugs, settings, owner).step, rest)),
         ("transitioner", Role("transitioner", transitioner.step, rest, then="assimilator")),
         ("transitioner", Role("expiry", transitioner.expire_jobs, _SWEEP_SECONDS)),
-        ("assimilator", Role("assimilator", Assimilator(store, places, plugs, settings, owner).step, rest)),
+        ("assimilator", Role("assimilator", assimilator.step, rest)),
         ("janitor", Role("janitor", Janitor(store, places, settings, owner).step, _SWEEP_SECONDS)),
         ("janitor", Role("uploads", lambda: served.sweep(_PART_SECONDS) > 0, 3600.0)),
     ]
