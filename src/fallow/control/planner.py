@@ -25,7 +25,7 @@ from fallow.core.sizing import Work, chosen_items
 from fallow.core.slicing import even_ranges
 from fallow.core.words import InputFormat, JobState, Micros
 from fallow.settings import Settings
-from fallow.store.port import JobRow, PlanCursor, PlannedChunk, Store
+from fallow.store.port import JobRow, PlanCursor, PlannedChunk, Store, Tx
 
 _BATCH_CHUNKS = 500
 _FIRST_BATCH_CHUNKS = 16  # small, so that the fleet starts at once
@@ -189,23 +189,31 @@ class Planner:
         return count_items(blocks, InputFormat(memory.lines_format))
 
     def _waiting_work(self, spec: JobSpec, memory: Memory) -> Work:
-        """What is known of the work before it is cut: about how many items, the image's measured speed, the fleet."""
         source = self._places.open_source(memory.lines_uri)
         size_bytes = source.head().size_bytes
-        sample = source.read(0, min(size_bytes, MIB))
-        estimate = max(1, size_bytes * max(sample.count(b"\n"), 1) // max(len(sample), 1))
-        if spec.input.range is not None:
-            estimate = min(estimate, spec.input.range.end - spec.input.range.start + 1)
+        items = about_items(source.read(0, min(size_bytes, MIB)), size_bytes)
+        seen_after = Micros(self._places.clock.now() - int(self._settings.silence_seconds * 1e6))
         with self._store.reading() as tx:
-            rate = tx.setting(f"rate:{spec.ran}")
-            workers = tx.workers(Micros(self._places.clock.now() - int(self._settings.silence_seconds * 1e6)))
-        slots = sum(int(json.loads(worker.capability).get("slots", 1)) for worker in workers)
-        return Work(estimate, float(rate) if rate else None, slots)
+            return waiting_work(tx, spec, items, seen_after)
 
     def _chunks(self, job: JobRow, memory: Memory, cursor: PlanCursor, source: Source) -> Iterator[PlannedChunk]:
         """Planned chunks from the cursor to the end of the input or of the job's range."""
         blocks = self._claims.while_passing(job.job_key, ahead(_blocks(source, cursor.position)))
         return cut_chunks(job.spec, memory, cursor, blocks, self._item_bytes_max)
+
+
+def about_items(sample: bytes, size_bytes: int) -> int:
+    """How many lines so many bytes have, if all are as long as those of the sample."""
+    return max(1, size_bytes * max(sample.count(b"\n"), 1) // max(len(sample), 1))
+
+
+def waiting_work(tx: Tx, spec: JobSpec, items: int, seen_after: Micros) -> Work:
+    """What is known of the work before it is cut: about how many items, the image's measured speed, the fleet."""
+    if spec.input.range is not None:
+        items = min(items, spec.input.range.end - spec.input.range.start + 1)
+    rate = tx.setting(f"rate:{spec.ran}")
+    slots = sum(int(json.loads(worker.capability).get("slots", 1)) for worker in tx.workers(seen_after))
+    return Work(items, float(rate) if rate else None, slots)
 
 
 def sized(spec: JobSpec, memory: Memory, item_count: Callable[[], int], chosen: Callable[[], int]) -> Memory:
