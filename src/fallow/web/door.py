@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from fallow.web import events, health, inputs, jobs, keys, objects, pages, readings, work
+from fallow.web import estimates, events, health, inputs, jobs, keys, objects, pages, readings, work
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
 from fallow.web.edge import Edge
@@ -65,6 +65,6 @@ def _described(door: Door) -> FastAPI:
         exception_handlers=handlers(),
     )
     app.state.door = door
-    for router in (jobs.router, events.router, readings.router, inputs.router, keys.router):
+    for router in (jobs.router, estimates.router, events.router, readings.router, inputs.router, keys.router):
         app.include_router(router)
     return app
