@@ -17,6 +17,11 @@ def _setting(default: object, reason: str) -> Any:
     return field(default=default, metadata={"reason": reason})
 
 
+def _secret(reason: str) -> Any:
+    """Is never shown."""
+    return field(default="", repr=False, metadata={"reason": reason})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How one server behaves."""
@@ -55,6 +60,16 @@ class Settings:
     traces: str = _setting("", "OTLP/HTTP endpoint for traces, such as http://127.0.0.1:4318. Empty: none.")
     traces_ratio: float = _setting(1.0, "Of how many chunks traces are sent: 0.01 is one in a hundred.")
     retention_seconds: int = _setting(30 * 24 * 3600, "Artifacts of a finished job are kept so long.")
+    share_half_life_seconds: int = _setting(
+        24 * 3600, "What an account has used of the fleet counts half after so long, when shares are compared."
+    )
+    session_idle_seconds: int = _setting(12 * 3600, "A browser that was not used for so long must sign in again.")
+    session_seconds: int = _setting(14 * 24 * 3600, "Every browser must sign in again after so long.")
+    oidc_issuer: str = _setting("", "https://... of an OpenID Connect provider that people may sign in with.")
+    oidc_client_id: str = _setting("", "What that provider calls this server.")
+    oidc_client_secret: str = _secret("What this server says to that provider. Empty: a public client.")
+    oidc_name: str = _setting("single sign-on", "What the button on /sign-in calls that provider.")
+    oidc_sign_up: bool = _setting(False, "Strangers whom that provider knows get an account, which may submit nothing.")
 
     @property
     def database_url(self) -> str:
@@ -131,10 +146,24 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("traces: only http:// and https:// are known")
     if not 0 <= settings.traces_ratio <= 1:
         found.append("traces_ratio: must be from 0 to 1")
+    found.extend(_contradictions_of_people(settings))
     known = {"all", "door", "planner", "transitioner", "verifier", "assimilator", "janitor"}
     wrong = sorted({role.strip() for role in settings.roles.split(",")} - known)
     if wrong:
         found.append(f"roles: {', '.join(wrong)} unknown; there are {', '.join(sorted(known))}")
+    return found
+
+
+def _contradictions_of_people(settings: Settings) -> list[str]:
+    found = []
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        found.append("oidc_client_id: is needed with oidc_issuer")
+    loopback = ("http://127.0.0.1:", "http://localhost:")
+    if settings.oidc_issuer and not settings.oidc_issuer.startswith(("https://", *loopback)):
+        found.append("oidc_issuer: must be https://")
+    for name in ("share_half_life_seconds", "session_idle_seconds", "session_seconds"):
+        if getattr(settings, name) < 1:
+            found.append(f"{name}: must be at least 1")
     return found
 
 

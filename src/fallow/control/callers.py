@@ -16,22 +16,28 @@ OPERATORS = "operators"  # the account of the first key
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose key is good. key_id "": anybody, at a server that was started with --open."""
+    """Somebody whose key or session is good. session_id: of the browser they call from. Neither: anybody, at a server
+    that was started with --open."""
 
     key_id: str
     account_id: str
     scopes: frozenset[Scope]
+    account_name: str = ""
+    session_id: str = ""
 
     @property
     def by(self) -> str:
         """How the story names them."""
-        return f"key {self.key_id}" if self.key_id else "anybody"
+        if self.key_id:
+            return f"key {self.key_id}"
+        return f"account {self.account_id}" if self.session_id else "anybody"
 
     def needs(self, *scopes: Scope) -> None:
         """Raises Refusal FORBIDDEN when the key has none of these scopes."""
         if not self.scopes & set(scopes):
             listed = " or ".join(sorted(scopes))
-            raise Refusal(Code.FORBIDDEN, f"This key may not do that; it needs the scope {listed}.", "Use another key.")
+            who = "This key" if self.key_id or not self.session_id else "This account"
+            raise Refusal(Code.FORBIDDEN, f"{who} may not do that; it needs the scope {listed}.", "Ask an operator.")
 
     @property
     def sees_all(self) -> bool:
@@ -51,18 +57,18 @@ class Keys:
         if len(parts) == 3 and parts[0] == _PREFIX:
             with self._store.reading() as tx:
                 key = tx.key(parts[1])
-            if key is not None and self._is_good(key, parts[2]):
-                return Caller(key.key_id, key.account_id, key.scopes)
+                account = tx.account(key.account_id) if key is not None else None
+            if key is not None and account is not None and self._opens(key, parts[2]) and account.disabled_at is None:
+                return Caller(key.key_id, key.account_id, key.scopes, account.name)
         raise Refusal(
             Code.UNAUTHENTICATED,
             "The API key is missing, wrong, expired or revoked.",
             "Pass it as --token, FALLOW_TOKEN or an Authorization: Bearer header.",
         )
 
-    def _is_good(self, key: KeyRow, secret: str) -> bool:
-        matches = hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), key.secret_sha256)
-        expired = key.expires_at is not None and key.expires_at <= self._clock.now()
-        return matches and not expired and key.revoked_at is None
+    def _opens(self, key: KeyRow, secret: str) -> bool:
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+        return hmac.compare_digest(digest, key.secret_sha256) and is_good(key, self._clock.now())
 
     def create(
         self,
@@ -98,6 +104,9 @@ class Keys:
         )
         with self._store.transaction() as tx:
             tx.add_account(account_id, account_id, now)
+            account = tx.account(account_id)
+            if account is not None and account.disabled_at is not None:
+                raise Refusal(Code.STATE_CONFLICT, f"The account {account_id} is disabled.", "Enable it first.")
             tx.add_key(row)
         return row, f"{_PREFIX}_{row.key_id}_{secret}"
 
@@ -106,6 +115,11 @@ class Keys:
         with self._store.reading() as tx:
             return tx.keys(None if caller.sees_all else caller.account_id)
 
+    def own(self, caller: Caller) -> list[KeyRow]:
+        """The caller's own keys, oldest first."""
+        with self._store.reading() as tx:
+            return tx.keys(caller.account_id)
+
     def revoke(self, caller: Caller, key_id: str) -> None:
         """Raises Refusal NOT_FOUND, also for other people's keys."""
         with self._store.transaction() as tx:
@@ -113,3 +127,8 @@ class Keys:
             if key is None or not (caller.sees_all or key.account_id == caller.account_id):
                 raise Refusal(Code.NOT_FOUND, f"There is no key {key_id}.", "See fallow keys list.")
             tx.revoke_key(key_id, self._clock.now())
+
+
+def is_good(key: KeyRow, now: Micros) -> bool:
+    """Neither revoked nor past its time."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)

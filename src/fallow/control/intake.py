@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 from fallow.artifacts.port import Stored
 from fallow.clock import Clock
 from fallow.control.callers import Caller
+from fallow.control.grants import Rights
 from fallow.control.lines import count_items
 from fallow.control.places import OWN, Places
 from fallow.control.plugins import Plugs
+from fallow.core.application import application_of
 from fallow.core.job import Image, Input, JobSpec
 from fallow.core.refusals import Code, Refusal
 from fallow.core.slicing import check_chunks, check_range
@@ -48,15 +50,23 @@ class Intake:
         self._plugs = plugs
         self._settings = settings
         self._clock: Clock = places.clock
+        self._rights = Rights(store)
 
     def submit(self, caller: Caller, submission: Submission) -> JobRow:
         """The job, in state planning. Raises a Refusal that says what is wrong with the submission."""
+        spec = self.check(caller, submission)
+        with self._store.transaction() as tx:
+            return tx.add_job(spec, caller.account_id, self._clock.now(), caller.by)
+
+    def check(self, caller: Caller, submission: Submission) -> JobSpec:
+        """What the job would be; nothing is written down. Raises a Refusal that says what is wrong with it."""
         caller.needs(Scope.SUBMIT, Scope.OPERATE)
+        self._rights.check(caller, application_of(submission.image))
         job_id = JobId(submission.job_id or f"job-{secrets.token_hex(5)}")
         self._check_job_id(job_id)
         self._check_numbers(submission)
         self._plugs.check(submission.plugins)
-        spec = JobSpec(
+        return JobSpec(
             job_id=job_id,
             input=self._checked_input(submission),
             image=self._checked_image(submission),
@@ -78,9 +88,8 @@ class Intake:
             expires_seconds=submission.expires_seconds,
             retention_seconds=submission.retention_seconds,
             name=submission.name,
+            http=submission.http,
         )
-        with self._store.transaction() as tx:
-            return tx.add_job(spec, caller.account_id, self._clock.now(), caller.by)
 
     def upload(self, caller: Caller, chunks: Iterable[bytes]) -> Stored:
         """Keeps an input's bytes; "fallow:" and the key is its URI."""
