@@ -24,6 +24,7 @@ from fallow.control.manifest import Marked, Totals, entry_line, manifest_lines
 from fallow.control.outputs import ERRORS, MANIFEST, OUTPUT, output_target
 from fallow.control.places import Places
 from fallow.control.plugins import Plugs
+from fallow.control.tracing import Tracing
 from fallow.core.canonical import canonical_json
 from fallow.core.chunk import ItemFault
 from fallow.core.lifecycle import IllegalMove, JobEvent
@@ -32,7 +33,7 @@ from fallow.core.merkle import Tree
 from fallow.core.progress import too_many_errors
 from fallow.core.receipt import Receipt, parse_statement
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import ChunkState, JobState, WorkerId
+from fallow.core.words import ChunkState, JobState, Micros, WorkerId
 from fallow.settings import Settings
 from fallow.store.port import JobRow, ResultRow, Store
 
@@ -61,8 +62,17 @@ class _Merge:
 class Assimilator:
     """One step merges one job."""
 
-    def __init__(self, store: Store, places: Places, plugs: Plugs, settings: Settings, owner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        places: Places,
+        plugs: Plugs,
+        settings: Settings,
+        owner: str,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._store = store
+        self._tracing = tracing
         self._places = places
         self._bodies = Bodies(store, places.artifacts)
         self._plugs = plugs
@@ -112,7 +122,10 @@ class Assimilator:
                 entries,
             )
             for row, pieces in self._claims.while_passing(job.job_key, self._answers(job)):
+                start = self._places.clock.now() if self._tracing else 0
                 self._append(job, row, pieces, merge)
+                if self._tracing:
+                    self._tracing.assimilated(job.job_id, row.chunk_id, Micros(start), self._places.clock.now())
         self._remember_speed(job, merge)
         return self._totals(merge)
 

@@ -14,6 +14,7 @@ from fallow.core.job import JobSpec
 from fallow.core.lifecycle import AttemptEvent
 from fallow.core.receipt import Receipt, unseal
 from fallow.core.refusals import Code, Refusal
+from fallow.core.trace import Timed
 from fallow.core.words import AttemptId, AttemptState, Contract, FailureClass, InputFormat, WorkerId
 from fallow.store.port import WorkerRow
 
@@ -41,13 +42,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """One report. envelope: the receipt, for an answer or for the finished head of a failed attempt."""
+    """One report. envelope: the receipt, for an answer or for the finished head of a failed attempt. steps: of a traced
+    attempt, how long each took."""
 
     attempt_id: AttemptId
     envelope: bytes = b""
     inline: bytes | None = None
     failed: Failed | None = None
     log_size_bytes: int = 0
+    steps: tuple[Timed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

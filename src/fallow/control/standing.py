@@ -19,7 +19,9 @@ _CHUNKS: Final = (
     ChunkState.FAILED,
 )
 _ATTEMPTS: Final = ("queued", "leased")
-_NO_DELIVERIES: Final = {(channel, state): 0 for channel in ("email", "webhook") for state in ("waiting", "failed")}
+_NO_DELIVERIES: Final[Mapping[tuple[str, ...], float]] = {
+    (channel, state): 0 for channel in ("email", "webhook") for state in ("waiting", "failed")
+}
 _PAGE: Final = 1000
 
 
@@ -46,8 +48,8 @@ class Standing:
         with self._store.reading() as tx:
             jobs = list(_live_jobs(tx))
             workers = tx.workers()
-            deliveries: Mapping[tuple[str, ...], float] = {**_NO_DELIVERIES, **tx.delivery_counts()}
-            notices: Mapping[tuple[str, ...], float] = {**tx.notice_counts()}
+            deliveries = {**_NO_DELIVERIES, **tx.delivery_counts()}
+            notices = tx.notice_counts()
         return [
             *_of_jobs(jobs),
             *self._of_workers(workers),

@@ -13,6 +13,7 @@ from fallow.control.places import Places
 from fallow.control.reports import Opened, Reported, Verdict, judge, open_reports, packed
 from fallow.control.scheduler import Offer, Scheduler
 from fallow.control.signatures import checker
+from fallow.control.tracing import Tracing
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Case
 from fallow.core.lifecycle import AttemptEvent, JobEvent
@@ -73,11 +74,14 @@ def worker_id_of(public_key: bytes) -> WorkerId:
 class Work:
     """Everything a worker can say."""
 
-    def __init__(self, store: Store, places: Places, scheduler: Scheduler, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, places: Places, scheduler: Scheduler, settings: Settings, tracing: Tracing | None = None
+    ) -> None:
         self._store = store
         self._places = places
         self._scheduler = scheduler
         self._settings = settings
+        self._tracing = tracing
 
     def hello(self, caller: Caller, joining: Joining) -> tuple[WorkerId, str]:
         """The worker's id and a word for its owner. What an older session held is lost from now on.
@@ -177,12 +181,19 @@ class Work:
             key = keys.get(job.job_id, "") if job is not None else ""
             verdict, moves = judge(one, case, job.spec if job else None, worker.worker_id, key)
             verdicts.append(verdict)
+            self._trace(one, verdict, case, job, worker)
             if case is not None and moves:
                 carry(case, moves)
                 changes.extend(moves)
                 changes.extend(self._settled(tx, case, now, job))
         self._apply(tx, changes, now, f"worker {worker.worker_id}")
         return verdicts
+
+    def _trace(self, one: Opened, verdict: Verdict, case: Case | None, job: JobRow | None, worker: WorkerRow) -> None:
+        """The worker's steps, under the name of the attempt it really held."""
+        if self._tracing and one.report.steps and case and job and verdict.verdict != "refused":
+            attempt_id, steps = one.report.attempt_id, one.report.steps
+            self._tracing.worked(job.job_id, case.chunk.chunk_id, attempt_id, worker.worker_id, steps)
 
     def _job_of(self, tx: Tx, case: Case | None, jobs: dict[JobKey, JobRow | None]) -> JobRow | None:
         if case is None:

@@ -77,6 +77,7 @@ class _WorkDoor:
     work: Work
     places: Places
     counters: Counters
+    tracing: None = None
     ring: Callable[[str], None] = lambda _role: None  # the driver gives every role its turns
 
 

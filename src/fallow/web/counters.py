@@ -33,7 +33,7 @@ class Counters:
     def __init__(self, gauges: Callable[[], Iterable[Gauge]], lifecycles: Lifecycles | None = None) -> None:
         self._gauges = gauges
         self._lifecycles = lifecycles or Lifecycles()
-        self._registry = CollectorRegistry()
+        self.registry = self._registry = CollectorRegistry()
         self._requests = self._counter("fallow_requests", "Requests answered.", ("route", "method", "status"))
         self._seconds = Histogram(
             "fallow_request_seconds", "Time to answer.", ("route",), registry=self._registry, buckets=_SECONDS

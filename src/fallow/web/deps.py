@@ -12,6 +12,7 @@ from fallow.clock import Clock
 from fallow.control.callers import Caller, Keys
 from fallow.control.charts import Charts
 from fallow.control.estimates import Estimates
+from fallow.control.feeds import Feeds
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
 from fallow.control.places import Places
@@ -38,6 +39,7 @@ class Door:
     signin: SignIn
     intake: Intake
     estimates: Estimates
+    feeds: Feeds
     jobs: Jobs
     views: Views
     charts: Charts

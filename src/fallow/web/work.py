@@ -19,9 +19,11 @@ from fallow.control.callers import Caller
 from fallow.control.leases import Ticket, tickets
 from fallow.control.reports import Failed, Reported
 from fallow.control.scheduler import Offer
+from fallow.control.tracing import Tracing
 from fallow.control.work import Asked, Joining
 from fallow.core.job import JobSpec, Limits
 from fallow.core.refusals import Code, Refusal
+from fallow.core.trace import Timed
 from fallow.core.words import AttemptId, Label, Micros, WorkerId
 from fallow.protocols.rest import work as wire
 from fallow.web.deps import Door, door_of
@@ -36,6 +38,7 @@ _TO_HELLO: Final = msgspec.json.Decoder(wire.Hello)
 _few_threads: Final = ThreadPoolExecutor(4, "fallow-work")
 _ID_MAX: Final = 2**53
 _TEXT_MAX: Final = 200
+_STEPS_MAX: Final = 16
 _LABELS: Final = {each.value: each for each in Label}
 
 
@@ -172,7 +175,14 @@ def _reported(report: wire.Report) -> Reported:
         inline=report.inline,
         failed=_failed(report.failure) if report.failure else None,
         log_size_bytes=report.log_size_bytes,
+        steps=_steps(report) if report.steps else (),
     )
+
+
+def _steps(report: wire.Report) -> tuple[Timed, ...]:
+    for each in report.steps:
+        _bounded(each.start, each.end)
+    return tuple(Timed(each.name, max(each.start, 0), max(each.end, 0)) for each in report.steps[:_STEPS_MAX])
 
 
 def _failed(failure: wire.Failure) -> Failed:
@@ -209,7 +219,8 @@ class _Shared:
 def _leases(door: Door, offers: Sequence[Offer]) -> tuple[wire.Lease, ...]:
     specs = {offer.job.job_key: offer.job.spec for offer in offers}
     by_job = {job_key: _shared(spec, door.settings.silence_seconds) for job_key, spec in specs.items()}
-    return tuple(_lease(said, by_job[said.offer.job.job_key]) for said in tickets(offers, door.places))
+    tracing = door.tracing
+    return tuple(_lease(said, by_job[said.offer.job.job_key], tracing) for said in tickets(offers, door.places))
 
 
 def _shared(spec: JobSpec, silence_seconds: float) -> _Shared:
@@ -217,7 +228,7 @@ def _shared(spec: JobSpec, silence_seconds: float) -> _Shared:
     return _Shared(_limits(spec.limits), _image_ref(spec), dict(spec.env), deadline)
 
 
-def _lease(said: Ticket, shared: _Shared) -> wire.Lease:
+def _lease(said: Ticket, shared: _Shared, tracing: Tracing | None) -> wire.Lease:
     spec, leased = said.offer.job.spec, said.offer.leased
     return wire.Lease(
         attempt_id=leased.attempt_id,
@@ -241,6 +252,7 @@ def _lease(said: Ticket, shared: _Shared) -> wire.Lease:
         artifact_uri=said.artifact_uri,
         input_url=said.input_url,
         output_url=said.output_url,
+        traceparent=tracing.parent(spec.job_id, leased.chunk_id, leased.attempt_id) if tracing else "",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
 from fallow.core.refusals import Code, Refusal
@@ -44,12 +45,28 @@ def _run(settings: Settings, on_ready: OnReady, until_end: Callable[[System, Cal
     system = build(settings)
     try:
         key = system.keys.first()
+        _start_metrics(system)
         system.roles.start()
         _log.info("server.started", url=settings.base_url, dialect=system.store.dialect, roles=settings.roles)
         until_end(system, lambda: on_ready(settings.base_url, key))
     finally:
         system.close()
         _log.info("server.stopped")
+
+
+def _start_metrics(system: System) -> None:
+    """/metrics beside the door's, where one is wanted. Raises Refusal SETTING_INVALID when it cannot listen."""
+    host, _, port = system.settings.metrics_listen.rpartition(":")
+    if not port:
+        return
+    try:
+        start_http_server(int(port), host or "127.0.0.1", system.door.counters.registry)
+    except OSError as wrong:
+        raise Refusal(
+            Code.SETTING_INVALID,
+            f"Metrics cannot be served at {system.settings.metrics_listen}: {wrong.strerror}.",
+            "Choose another address with --metrics-listen.",
+        ) from None
 
 
 def has_door(settings: Settings) -> bool:

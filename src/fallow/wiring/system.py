@@ -26,6 +26,7 @@ from fallow.control.assimilator import Assimilator
 from fallow.control.callers import OPERATORS, Keys
 from fallow.control.charts import Charts
 from fallow.control.estimates import Estimates
+from fallow.control.feeds import Feeds
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
@@ -118,6 +119,7 @@ def _assembled(
         signin=SignIn(keys.authenticate, clock, settings.open),
         intake=intake,
         estimates=Estimates(store, places, intake, settings),
+        feeds=Feeds(store, places),
         jobs=Jobs(store, places),
         views=views,
         charts=Charts(store, views, clock),

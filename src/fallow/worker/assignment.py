@@ -87,6 +87,7 @@ class Assignment:
     upload_url: str = ""
     log_url: str = ""
     deadline_seconds: float = 1800.0
+    traceparent: str = ""
 
     @property
     def item_end(self) -> int:

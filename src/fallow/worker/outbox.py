@@ -12,6 +12,7 @@ import msgspec
 from fallow.core.words import FailureClass
 from fallow.protocols.rest import work as wire
 from fallow.worker.slot import Finished
+from fallow.worker.steps import Steps
 from fallow.worker.transfer import TransferFailed, Wait, send
 from fallow.worker.wire import failure_of
 
@@ -31,6 +32,7 @@ class Parcel:
     artifact_waits: bool
     log_waits: bool
     log_size_bytes: int = 0
+    steps: tuple[wire.Step, ...] = ()
 
     @property
     def artifact(self) -> Path:
@@ -56,6 +58,7 @@ class Parcel:
             inline=self.artifact.read_bytes() if self.artifact_waits else None,
             failure=self.failure,
             log_size_bytes=self.log_size_bytes,
+            steps=self.steps,
         )
 
 
@@ -84,6 +87,7 @@ class Outbox:
             log_url=finished.assignment.log_url,
             artifact_waits=finished.artifact is not None,
             log_waits=finished.log is not None,
+            steps=tuple(wire.Step(each.name, each.start, each.end) for each in finished.steps),
         )
         _write(temporary, parcel)
         shutil.rmtree(parcel.directory, ignore_errors=True)
@@ -119,6 +123,14 @@ def deliver(parcel: Parcel, inline_bytes_max: int, wait: Wait) -> Parcel:
 
     A URL that is over makes the attempt a failure of ours. Raises TransferFailed when the server cannot be reached.
     """
+    steps = Steps("traced" if parcel.steps else "")
+    with steps.step("upload"):
+        parcel = _delivered(parcel, inline_bytes_max, wait)
+    uploaded = tuple(wire.Step(each.name, each.start, each.end) for each in steps.done)
+    return replace(parcel, steps=(*parcel.steps, *uploaded))
+
+
+def _delivered(parcel: Parcel, inline_bytes_max: int, wait: Wait) -> Parcel:
     if parcel.waiting_bytes > inline_bytes_max:
         try:
             send(parcel.upload_url, parcel.artifact, "application/jsonl", wait)
@@ -158,6 +170,7 @@ def _write(directory: Path, parcel: Parcel) -> None:
         "artifact_waits": parcel.artifact_waits,
         "log_waits": parcel.log_waits,
         "log_size_bytes": parcel.log_size_bytes,
+        "steps": msgspec.to_builtins(parcel.steps),
     }
     temporary = directory / f".{ENTRY}"
     temporary.write_text(json.dumps(body))
@@ -178,5 +191,6 @@ def _read(directory: Path) -> Parcel | None:
             artifact_waits=body["artifact_waits"],
             log_waits=body["log_waits"],
             log_size_bytes=body["log_size_bytes"],
+            steps=msgspec.convert(body.get("steps", []), tuple[wire.Step, ...]),  # an older release wrote none
         )
     return None  # a parcel that cannot be read is an attempt that was lost; the server gives it out again

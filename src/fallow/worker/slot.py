@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from fallow.core.trace import Timed
 from fallow.core.words import Contract
 from fallow.worker.answers import Answers
 from fallow.worker.assignment import Assignment, ImageNeed
@@ -23,6 +24,7 @@ from fallow.worker.faults import Fault, aborted, disk_full, workers
 from fallow.worker.logs import CappedLog
 from fallow.worker.receipts import Signer
 from fallow.worker.staging import Staged, stage
+from fallow.worker.steps import Steps
 
 CONTRACTS: dict[Contract, Callable[[], ContractRunner]] = {
     Contract.STREAM: StreamContract,
@@ -64,6 +66,7 @@ class Finished:
     log: Path | None
     log_tail: str
     seconds: float
+    steps: tuple[Timed, ...] = ()
 
 
 class Slot:
@@ -110,7 +113,8 @@ class Slot:
         started: datetime,
         began: float,
     ) -> Finished:
-        fault, work = self._run(assignment, control, directory, log, answers)
+        steps = Steps(assignment.traceparent)
+        fault, work = self._run(assignment, control, directory, log, answers, steps)
         try:
             answers.close()
             log.close()
@@ -132,10 +136,17 @@ class Slot:
             log.path if log.size_bytes else None,
             log.tail() if fault else "",
             time.monotonic() - began,
+            steps.done,
         )
 
     def _run(
-        self, assignment: Assignment, control: Control, directory: Path, log: CappedLog, answers: Answers
+        self,
+        assignment: Assignment,
+        control: Control,
+        directory: Path,
+        log: CappedLog,
+        answers: Answers,
+        steps: Steps,
     ) -> tuple[Fault | None, Work | None]:
         """The fault, and the work as far as it came."""
         if control.stopped:
@@ -147,21 +158,24 @@ class Slot:
         if runner is None:
             return workers("contract_unknown", f"The worker does not know the contract {assignment.contract}."), None
         if assignment.image is not None and self._outfit.images is not None:
-            image = self._outfit.images.ensure(assignment.image, control)
+            with steps.step("image"):
+                image = self._outfit.images.ensure(assignment.image, control)
             if isinstance(image, Fault):
                 return image, None
             assignment = replace(assignment, image=replace(assignment.image, image_id=image))
         if assignment.contract is Contract.DIRECT:
             staged: Staged | Fault = Staged(directory / "items.jsonl", assignment.item_count)
         else:
-            staged = stage(assignment, directory, control.wait)
+            with steps.step("stage"):
+                staged = stage(assignment, directory, control.wait)
         if control.stopped:
             return aborted(control.reason), None
         if isinstance(staged, Fault):
             return staged, None
         work = self._work(assignment, control, directory, log, answers, staged, engine)
         try:
-            return runner().run(work), work
+            with steps.step("run"):
+                return runner().run(work), work
         except OSError as wrong:
             self.shelf.clear()
             return _disk_fault(wrong), None

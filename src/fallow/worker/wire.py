@@ -31,6 +31,7 @@ def from_lease(lease: wire.Lease) -> Assignment:
         upload_url=lease.upload_url,
         log_url=lease.log_url,
         deadline_seconds=lease.deadline_seconds,
+        traceparent=lease.traceparent,
     )
 
 

@@ -124,6 +124,7 @@ class Lease(msgspec.Struct, frozen=True):
     artifact_uri: str = ""  # what the receipt names as artifact.uri
     input_url: str = ""  # for the direct contract: AI_INPUT_URI, usable by curl without headers
     output_url: str = ""
+    traceparent: str = ""  # W3C Trace Context; "": nobody traces it
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -142,16 +143,26 @@ class Failure(msgspec.Struct, frozen=True):
     log_tail: str = ""
 
 
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """How long one step of an attempt took. Microseconds since the epoch, by the worker's clock."""
+
+    name: str  # "image", "stage", "run", "upload"
+    start: int
+    end: int
+
+
 class Report(msgspec.Struct, frozen=True):
     """What became of an attempt. Without `failure`: done, and `envelope` (a DSSE envelope, JSON bytes) is the receipt.
     With `failure` and an envelope: the receipt covers the items_done items before the failure. The artifact is
-    `inline`, or was PUT to upload_url before. log_size_bytes: of what was PUT to log_url."""
+    `inline`, or was PUT to upload_url before. log_size_bytes: of what was PUT to log_url. steps: for its trace, where the
+    lease had a traceparent."""
 
     attempt_id: int
     envelope: bytes = b""
     inline: bytes | None = None
     failure: Failure | None = None
     log_size_bytes: int = 0
+    steps: tuple[Step, ...] = ()
 
 
 class Holding(msgspec.Struct, frozen=True):

@@ -4,8 +4,8 @@ from fallow.store.verbs.base import Verbs
 
 
 class StandingVerbs(Verbs):
-    def delivery_counts(self) -> dict[tuple[str, str], int]:
+    def delivery_counts(self) -> dict[tuple[str, ...], float]:
         return {(row[0], row[1]): row[2] for row in self.session.all("standing_deliveries", {})}
 
-    def notice_counts(self) -> dict[tuple[str, str], int]:
+    def notice_counts(self) -> dict[tuple[str, ...], float]:
         return {(row[0], row[1]): row[2] for row in self.session.all("standing_notices", {})}
