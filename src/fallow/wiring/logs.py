@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 from fallow.core.chapter import Chapter, Move
-from fallow.core.lifecycle import AttemptEvent, ChunkEvent
+from fallow.core.lifecycle import AttemptEvent, ChunkEvent, JobEvent
 
 FORMATS: Final = ("", "text", "json")
 LEVELS: Final[Mapping[str, int]] = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
@@ -30,6 +30,7 @@ _TROUBLE: Final = frozenset(
         ChunkEvent.REFUSE,
     }
 )
+_PERHAPS_NEWS: Final = _TROUBLE | frozenset(JobEvent)
 _story_log = structlog.get_logger("fallow.story")
 
 
@@ -88,7 +89,7 @@ class MoveLog:
 def _worth_telling(chapter: Chapter, *, everything: bool) -> list[Move]:
     if everything:
         return list(chapter.moves())
-    if not any(_is_news(row[2], row[6]) for row in chapter.rows):
+    if _PERHAPS_NEWS.isdisjoint([row[6] for row in chapter.rows]):  # nearly always, and so it is asked first
         return []
     return [move for move in chapter.moves() if _is_news(move.chunk_id, move.event)]
 

@@ -42,6 +42,13 @@ class _Histogram:
         self.counts = [0] * (len(_ENDS) + 1)
         self.micros = 0
 
+    def add(self, ages: Iterable[int]) -> None:
+        """Microseconds; those that are not known are left out."""
+        for age in ages:
+            if age >= 0:
+                self.counts[bisect_left(_ENDS, age)] += 1
+                self.micros += age
+
     def family(self) -> tuple[list[tuple[str, float]], float]:
         """(upper end, how many took up to that), and the sum in seconds, as Prometheus has them."""
         ends = [*map(str, map(float, SECONDS)), "+Inf"]
@@ -61,24 +68,21 @@ class Lifecycles:
 
     def heard(self, chapter: Chapter) -> None:
         """Counts its moves."""
-        kinds = Counter(
-            [
-                (row[1], row[2] is None, row[3] is None, row[4], row[6], word)
-                for row, word in zip(chapter.rows, chapter.words, strict=True)
-            ]
-        )
+        kinds: dict[tuple[JobKey, str, str, str, str], list[int]] = {}
+        for row, age, word in zip(chapter.rows, chapter.ages, chapter.words, strict=True):
+            what = _JOB if row[2] is None else _CHUNK if row[3] is None else _ATTEMPT
+            key = (row[1], what, row[4], row[6], word)
+            ages = kinds.get(key)
+            if ages is None:
+                kinds[key] = [age]
+            else:
+                ages.append(age)
         with self._lock:
-            for (job_key, of_job, no_attempt, before, event, word), count in kinds.items():
-                what = _JOB if of_job else _CHUNK if no_attempt else _ATTEMPT
-                self._count(what, before, event, word, count, chapter, job_key)
-            for row, age in zip(chapter.rows, chapter.ages, strict=True):
-                if age >= 0:
-                    what = _JOB if row[2] is None else _CHUNK if row[3] is None else _ATTEMPT
-                    step = _STEPS.get((what, row[4], row[6]))
-                    if step is not None:
-                        histogram = self._steps[step]
-                        histogram.counts[bisect_left(_ENDS, age)] += 1
-                        histogram.micros += age
+            for (job_key, what, before, event, word), ages in kinds.items():
+                self._count(what, before, event, word, len(ages), chapter, job_key)
+                step = _STEPS.get((what, before, event))
+                if step is not None:
+                    self._steps[step].add(ages)
 
     def _count(
         self, what: str, before: str, event: str, word: str, count: int, chapter: Chapter, job_key: JobKey
