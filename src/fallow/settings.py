@@ -32,7 +32,8 @@ class Settings:
     database: str = _setting("", "postgresql://... for many machines. Empty: SQLite in the data directory.")
     objects: str = _setting("", "s3://bucket/prefix for many machines. Empty: files in the data directory.")
     roles: str = _setting(
-        "all", "Comma-separated roles of this process: door, planner, verifier, assimilator, janitor."
+        "all", "Comma-separated roles of this process: door, planner, verifier, assimilator, janitor, notifier, "
+        "courier."
     )
     allowed_roots: tuple[Path, ...] = _setting(
         (), "Directories that file: inputs and outputs may be under. Empty: none."
@@ -69,6 +70,19 @@ class Settings:
     oidc_client_id: str = _setting("", "What that provider calls this server.")
     oidc_client_secret: str = _secret("What this server says to that provider. Empty: a public client.")
     oidc_name: str = _setting("single sign-on", "What the button on /sign-in calls that provider.")
+    smtp_url: str = _secret(
+        "The mail relay: smtps://user:password@host:465, smtp://user:password@host:587 (STARTTLS), or "
+        "smtp+plain://host:25 for a relay beside the server. Empty: no mail."
+    )
+    smtp_from: str = _setting("", "The address that mail comes from, such as fallow@example.org.")
+    smtp_ca: str = _setting("", "A PEM file with the authorities of the relay's certificate. Empty: the system's.")
+    mail_batch_seconds: float = _setting(60.0, "Notices of so long go out in one letter.")
+    send_seconds: float = _setting(10.0, "How long one try to deliver mail or a webhook may take.")
+    delivery_retry_seconds: float = _setting(10.0, "After a first failed try; then 3, 12, 60 ... 4,320 times as long.")
+    courier_threads: int = _setting(2, "So many webhooks are called at once; one that is slow blocks one thread.")
+    attention_seconds: float = _setting(600.0, "A job that nobody can take for so long needs attention.")
+    worker_silent_seconds: float = _setting(600.0, "A worker's owner is told after so long without a word.")
+    disk_low_bytes: int = _setting(2 * 1024**3, "Operators are told when the data directory has less room. 0: never.")
     oidc_sign_up: bool = _setting(False, "Strangers whom that provider knows get an account, which may submit nothing.")
 
     @property
@@ -147,7 +161,8 @@ def _contradictions(settings: Settings) -> list[str]:
     if not 0 <= settings.traces_ratio <= 1:
         found.append("traces_ratio: must be from 0 to 1")
     found.extend(_contradictions_of_people(settings))
-    known = {"all", "door", "planner", "transitioner", "verifier", "assimilator", "janitor"}
+    found += _mail_mistakes(settings)
+    known = {"all", "door", "planner", "transitioner", "verifier", "assimilator", "janitor", "notifier", "courier"}
     wrong = sorted({role.strip() for role in settings.roles.split(",")} - known)
     if wrong:
         found.append(f"roles: {', '.join(wrong)} unknown; there are {', '.join(sorted(known))}")
@@ -164,6 +179,24 @@ def _contradictions_of_people(settings: Settings) -> list[str]:
     for name in ("share_half_life_seconds", "session_idle_seconds", "session_seconds"):
         if getattr(settings, name) < 1:
             found.append(f"{name}: must be at least 1")
+    return found
+
+
+def _mail_mistakes(settings: Settings) -> list[str]:
+    found = []
+    if settings.smtp_url:
+        scheme, _, rest = settings.smtp_url.partition("://")
+        if scheme not in ("smtp", "smtps", "smtp+plain") or not rest:
+            found.append("smtp_url: must be smtp://, smtps:// or smtp+plain://")
+        if scheme == "smtp+plain" and "@" in rest:
+            found.append("smtp_url: a password is not sent without TLS; use smtp:// or smtps://")
+        if settings.smtp_from.count("@") != 1 or not settings.smtp_from.isascii() or " " in settings.smtp_from:
+            found.append("smtp_from: must be an e-mail address")
+    for name in ("send_seconds", "delivery_retry_seconds", "attention_seconds", "worker_silent_seconds"):
+        if getattr(settings, name) <= 0:
+            found.append(f"{name}: must be more than 0")
+    if settings.courier_threads < 1:
+        found.append("courier_threads: must be at least 1")
     return found
 
 

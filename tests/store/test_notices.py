@@ -51,7 +51,7 @@ def test_the_end_of_a_job_is_news_in_its_own_transaction(yard: Yard) -> None:
     job = yard.job(1, 0)
     with yard.store.reading() as tx:
         assert not tx.is_news()
-    with pytest.raises(RuntimeError, match="the power is gone"), yard.store.transaction() as tx:
+    with pytest.raises(RuntimeError, match="the power is gone"), yard.store.transaction() as tx:  # noqa: PT012  the block is the point
         tx.move_job(job.job_key, JobEvent.CANCEL, "", "key k-1", T0)
         raise RuntimeError("the power is gone")
     with yard.store.reading() as tx:

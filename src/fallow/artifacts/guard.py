@@ -8,10 +8,11 @@ Addresses are checked after resolving, so a host written in octal, as one number
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 
@@ -36,13 +37,22 @@ class Fetched:
     chunks: Iterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An answer to a POST. body: its beginning."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
     """Every address of a host, in the system's order. Raises OSError."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class Fetcher:
-    """GET of http: and https: URLs. allow_private: also of addresses that are not public, for a network of one's own.
+    """GET and POST of http: and https: URLs. allow_private: also of addresses that are not public, for one's own network.
 
     size_bytes_max: of a body. verify: for TLS; None: the system's authorities. Proxies of the environment are not used,
     because a proxy would resolve the name again.
@@ -86,15 +96,46 @@ class Fetcher:
                 at = _next_url(at, response.headers["location"])
             raise _failed(url, f"it redirects more than {REDIRECTS_MAX} times")
 
-    def _send(self, closing: ExitStack, url: httpx2.URL, headers: Mapping[str, str]) -> httpx2.Response:
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float, answer_bytes_max: int
+    ) -> Posted:
+        """Send a POST; any status is an answer, redirects too: what was signed for one receiver is not for another.
+
+        seconds: for all of it, whatever the receiver does. answer_bytes_max: the rest of the answer is not read.
+        Raises Refusal ADDRESS_FORBIDDEN or FETCH_FAILED.
+        """
+        limit = _Limit(seconds)
+        with ExitStack() as closing:
+            closing.callback(limit.stop)
+            response = self._send(closing, _checked_url(url), headers, "POST", body, limit)
+            answer = b""
+            try:
+                for chunk in response.iter_raw():
+                    answer += chunk
+                    if len(answer) >= answer_bytes_max:
+                        break
+            except httpx2.HTTPError as wrong:
+                raise _failed(url, limit.reason() or _reason(wrong)) from None
+            return Posted(response.status_code, _lower(response), answer[:answer_bytes_max])
+
+    def _send(
+        self,
+        closing: ExitStack,
+        url: httpx2.URL,
+        headers: Mapping[str, str],
+        method: str = "GET",
+        body: bytes | None = None,
+        limit: "_Limit | None" = None,
+    ) -> httpx2.Response:
         """The answer of the first checked address that can be reached."""
         unreached: Exception | None = None
         for address in self._addresses(url):
             request = self._client.build_request(
-                "GET",
+                method,
                 url.copy_with(host=address),
+                content=body,
                 headers={"Accept-Encoding": "identity", **headers, "Host": url.netloc.decode("ascii")},
-                extensions={"sni_hostname": url.host},
+                extensions={"sni_hostname": url.host, **(limit.extensions() if limit else {})},
             )
             try:
                 response = self._client.send(request, stream=True)
@@ -102,7 +143,7 @@ class Fetcher:
                 unreached = wrong
                 continue
             except httpx2.HTTPError as wrong:
-                raise _failed(str(url), _reason(wrong)) from None
+                raise _failed(str(url), (limit.reason() if limit else "") or _reason(wrong)) from None
             closing.callback(response.close)
             return response
         raise _failed(str(url), _reason(unreached)) from None
@@ -137,6 +178,40 @@ class Fetcher:
                 yield chunk
         except httpx2.HTTPError as wrong:
             raise _failed(str(url), _reason(wrong)) from None
+
+
+class _Limit:
+    """Ends a call when its time is up, even one whose other side sends a byte now and then."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._socket: socket.socket | None = None
+        self._over = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def extensions(self) -> dict[str, Any]:
+        return {"trace": self._note, "timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)}
+
+    def reason(self) -> str:
+        """Why it was ended; "" when it was not."""
+        return f"it took more than {self._seconds:g} seconds" if self._over else ""
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _note(self, event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._over:
+                self._cut()
+
+    def _cut(self) -> None:
+        self._over = True
+        if self._socket is not None:
+            with suppress(OSError):  # it was closed meanwhile
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def is_public(text: str) -> bool:

@@ -16,10 +16,14 @@ from fallow.control.feeds import Feeds
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
 from fallow.control.places import Places
+from fallow.control.links import Links
+from fallow.control.notices import Notices
+from fallow.control.people import People
 from fallow.control.results import Results
 from fallow.control.tracing import Tracing
 from fallow.control.views import Views
 from fallow.control.work import Work
+from fallow.control.webhooks import Webhooks
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import is_job_id
 from fallow.settings import Settings
@@ -59,6 +63,9 @@ async def the_door(request: Request) -> Door:
     return door_of(request)
 
 
+    notices: Notices
+    webhooks: Webhooks
+    links: Links
 def door_of(request: Request) -> Door:
     """The door this request came in by."""
     return cast(Door, request.app.state.door)

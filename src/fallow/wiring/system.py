@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -53,9 +53,12 @@ from fallow.wiring.roles import Role, Roles
 
 _URL_KEY: Final = "url_key"
 _SWEEP_SECONDS: Final = 5.0  # nobody waits for what the janitor sweeps
+from fallow.wiring.noticing import noticing
 _PART_SECONDS: Final = 7 * 86400.0  # an upload that nobody went on with is given up
 
 
+_PEOPLE_KEY: Final = "people_key"
+_LETTER_KEY: Final = "letter_key"
 @dataclass(frozen=True, slots=True)
 class System:
     """One server process, built and not yet started. app: the door."""
@@ -110,7 +113,13 @@ def _assembled(
     )
     keys = Keys(store, clock)
     served = Served(places.artifacts, settings.data_dir / "uploads", places.open_source)
-    roles = Roles(_roles(settings, store, places, plugs, served, observing), counters)
+    telling = noticing(settings, store, clock, socket.gethostname(), _secret(store, clock, _LETTER_KEY))
+    bells = Bells()
+    roles = Roles(
+        [*_roles(settings, store, places, plugs, served, observing), *_wanted(settings, telling.roles)],
+        counters,
+        {"leases": bells.leases.ring, "answers": bells.answers.ring},
+    )
     intake = Intake(store, places, finder, plugs, settings)
     door = Door(
         settings=settings,
@@ -142,6 +151,9 @@ def _roles(
 ) -> list[Role]:
     """The threads this process runs. Work is claimed in rows, so any number of processes may run any of them."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        notices=telling.notices(roles.ring),
+        webhooks=telling.webhooks,
+        links=telling.links,
     transitioner = Transitioner(store, places.clock, settings, owner)
     assimilator = Assimilator(store, places, plugs, settings, owner, observing.tracing)
     rest = settings.role_seconds
@@ -149,13 +161,18 @@ def _roles(
         ("planner", Role("planner", Planner(store, places, plugs, settings, owner).step, rest)),
         ("transitioner", Role("transitioner", transitioner.step, rest, then="assimilator")),
         ("transitioner", Role("expiry", transitioner.expire_jobs, _SWEEP_SECONDS)),
-        ("assimilator", Role("assimilator", assimilator.step, rest)),
+        ("assimilator", Role("assimilator", assimilator.step, rest, then="notifier")),
         ("janitor", Role("janitor", Janitor(store, places, settings, owner).step, _SWEEP_SECONDS)),
         ("janitor", Role("uploads", lambda: served.sweep(_PART_SECONDS) > 0, 3600.0)),
     ]
     for number in range(settings.verifier_threads):
         verifier = Verifier(store, places, plugs, settings, f"{owner}-{number}")
-        parts.append(("verifier", Role(f"verifier-{number}", verifier.step, rest)))
+        parts.append(("verifier", Role(f"verifier-{number}", verifier.step, rest, then="answers")))
+    return _wanted(settings, parts)
+
+
+def _wanted(settings: Settings, parts: Sequence[tuple[str, Role]]) -> list[Role]:
+    """Those that this process is to run."""
     wanted = {each.strip() for each in settings.roles.split(",")}
     return [role for kind, role in parts if wanted & {"all", kind}]
 

@@ -130,6 +130,10 @@ UPDATE webhook SET name = :name, url = :url, secret = :secret, events = :events,
        old_secret_until = :old_secret_until, disabled_at = :disabled_at, deleted_at = :deleted_at
  WHERE webhook_id = :webhook_id;
 
+-- disable_webhook
+-- The receiver said that it is gone.
+UPDATE webhook SET disabled_at = :now WHERE webhook_id = :webhook_id AND disabled_at IS NULL;
+
 -- add_delivery
 -- A notice is on its way to one place.
 INSERT INTO delivery (delivery_id, notice_key, account_id, channel, target, state, next_at, created_at)

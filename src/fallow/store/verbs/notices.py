@@ -80,6 +80,9 @@ class NoticeVerbs(Verbs):
     def read_notices(self, account_id: str, now: Micros) -> int:
         return self.session.run("read_notices", {"account_id": account_id, "now": now})
 
+    def is_notice_before(self, before: Micros) -> bool:
+        return any(at < before for _, at in self.session.all("old_notices", {"limit": 1}))
+
     def forget_notices(self, before: Micros, limit: int) -> int:
         old = [key for key, at in self.session.all("old_notices", {"limit": limit}) if at < before]
         for key in old:
@@ -145,6 +148,9 @@ class NoticeVerbs(Verbs):
                 "deleted_at": webhook.deleted_at,
             },
         )
+
+    def disable_webhook(self, webhook_id: str, now: Micros) -> None:
+        self.session.run("disable_webhook", {"webhook_id": webhook_id, "now": now})
 
 
 def notice_of(row: Row) -> NoticeRow:
