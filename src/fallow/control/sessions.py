@@ -125,13 +125,13 @@ def name_of(session: SessionRow) -> str:
 def form_token(session: SessionRow) -> str:
     """For one page's forms: a different text each time, good until the session ends."""
     mask = secrets.token_bytes(_MAC_BYTES)
-    return base64.urlsafe_b64encode(mask + _mixed(mask, _mac(session))).decode()
+    return base64.urlsafe_b64encode(mask + _mixed(mask, _mac(session))).decode().rstrip("=")
 
 
 def is_form_token(session: SessionRow, token: str) -> bool:
     """Whether it was made for this session."""
     try:
-        raw = base64.urlsafe_b64decode(token.encode("ascii"))
+        raw = base64.urlsafe_b64decode(token.encode("ascii") + b"==")
     except (UnicodeEncodeError, binascii.Error):
         return False
     if len(raw) != 2 * _MAC_BYTES:

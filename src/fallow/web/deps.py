@@ -12,22 +12,26 @@ from fallow.clock import Clock
 from fallow.control.callers import Caller, Keys
 from fallow.control.charts import Charts
 from fallow.control.estimates import Estimates
+from fallow.control.fleet_history import Fleet
 from fallow.control.feeds import Feeds
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
-from fallow.control.places import Places
 from fallow.control.links import Links
 from fallow.control.notices import Notices
 from fallow.control.people import People
+from fallow.control.places import Places
 from fallow.control.results import Results
 from fallow.control.tracing import Tracing
 from fallow.control.views import Views
-from fallow.control.work import Work
 from fallow.control.webhooks import Webhooks
+from fallow.control.work import Work
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import is_job_id
 from fallow.settings import Settings
+from fallow.web.bells import Bells
+from fallow.web.browsers import SAFE, check_form_token, session_cookie
 from fallow.web.counters import Counters
+from fallow.web.oidc import Oidc
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 
@@ -41,8 +45,10 @@ class Door:
     clock: Clock
     keys: Keys
     signin: SignIn
+    people: People
     intake: Intake
     estimates: Estimates
+    fleet: Fleet
     feeds: Feeds
     jobs: Jobs
     views: Views
@@ -55,30 +61,43 @@ class Door:
     counters: Counters
     checks: Mapping[str, Callable[[], None]]
     ring: Callable[[str], None]
+    bells: Bells
     closing: Event
+    notices: Notices
+    webhooks: Webhooks
+    links: Links
     tracing: Tracing | None = None
+    oidc: Oidc | None = None
 
 
 async def the_door(request: Request) -> Door:
     return door_of(request)
 
 
-    notices: Notices
-    webhooks: Webhooks
-    links: Links
 def door_of(request: Request) -> Door:
     """The door this request came in by."""
     return cast(Door, request.app.state.door)
 
 
 def signed_in(request: Request) -> Caller:
-    """Who calls. Raises Refusal UNAUTHENTICATED."""
-    return door_of(request).signin.caller(request.headers.get("authorization"))
+    """Who calls: a key, or a browser of ours. Raises Refusal UNAUTHENTICATED, or FORBIDDEN for what another site made
+    the browser ask."""
+    door, authorization = door_of(request), request.headers.get("authorization")
+    cookie = session_cookie(request, door.settings)
+    if authorization is not None or not cookie:
+        return door.signin.caller(authorization)
+    found = door.people.sessions.open(cookie)
+    if request.method not in SAFE:
+        check_form_token(request, door.settings, found.session, request.headers.get("x-csrf-token"))
+    return found.caller
 
 
 def reading(request: Request) -> Caller:
     """Who calls one of the seed's reading calls, which an open server answers to anybody."""
-    return door_of(request).signin.reader(request.headers.get("authorization"))
+    door, authorization = door_of(request), request.headers.get("authorization")
+    if authorization is None and session_cookie(request, door.settings):
+        return signed_in(request)
+    return door.signin.reader(authorization)
 
 
 def named_job(job_id: str) -> str:

@@ -8,9 +8,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from fallow.web import estimates, events, health, inputs, jobs, keys, objects, pages, readings, work
+from fallow.web import accounts, estimates, events, feeds, health, inputs, jobs, keys, objects, pages, readings, work
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
+from fallow.web.description import Describing
 from fallow.web.edge import Edge
 from fallow.web.failures import handlers
 from fallow.web.health import VERSION
@@ -53,7 +54,7 @@ def _plain_routes(described: FastAPI) -> list[BaseRoute]:
 
 def _described(door: Door) -> FastAPI:
     """The submitters' calls, which describe themselves at /openapi.json."""
-    app = FastAPI(
+    app = Describing(
         title="fallow",
         description=_SAYS,
         version=VERSION,
@@ -65,6 +66,15 @@ def _described(door: Door) -> FastAPI:
         exception_handlers=handlers(),
     )
     app.state.door = door
-    for router in (jobs.router, estimates.router, events.router, readings.router, inputs.router, keys.router):
+    for router in (
+        jobs.router,
+        estimates.router,
+        events.router,
+        readings.router,
+        inputs.router,
+        keys.router,
+        feeds.router,
+        accounts.router,
+    ):
         app.include_router(router)
     return app

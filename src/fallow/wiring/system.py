@@ -26,10 +26,12 @@ from fallow.control.assimilator import Assimilator
 from fallow.control.callers import OPERATORS, Keys
 from fallow.control.charts import Charts
 from fallow.control.estimates import Estimates
+from fallow.control.fleet_history import Fleet
 from fallow.control.feeds import Feeds
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
+from fallow.control.people import people_of
 from fallow.control.places import OWN, Places
 from fallow.control.planner import Planner
 from fallow.control.plugins import Plugs
@@ -43,22 +45,24 @@ from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings
 from fallow.store.opening import open_store
 from fallow.store.port import Store
+from fallow.web.bells import Bells
 from fallow.web.deps import Door
 from fallow.web.door import build_app
+from fallow.web.oidc import Oidc
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 from fallow.wiring.images import Finder
 from fallow.wiring.observing import Observing
+from fallow.wiring.noticing import noticing
 from fallow.wiring.roles import Role, Roles
 
 _URL_KEY: Final = "url_key"
+_PEOPLE_KEY: Final = "people_key"
+_LETTER_KEY: Final = "letter_key"
 _SWEEP_SECONDS: Final = 5.0  # nobody waits for what the janitor sweeps
-from fallow.wiring.noticing import noticing
 _PART_SECONDS: Final = 7 * 86400.0  # an upload that nobody went on with is given up
 
 
-_PEOPLE_KEY: Final = "people_key"
-_LETTER_KEY: Final = "letter_key"
 @dataclass(frozen=True, slots=True)
 class System:
     """One server process, built and not yet started. app: the door."""
@@ -91,7 +95,7 @@ def build(settings: Settings, clock: Clock | None = None, *, workers_here: bool 
     observing = Observing(settings)
     store = open_store(settings.database_url, settings.plan_ahead, observing.witness)
     store.migrate()
-    signer = Signer(_url_secret(store, clock), settings.base_url)
+    signer = Signer(_secret(store, clock, _URL_KEY), settings.base_url)
     artifacts = _open_artifacts(settings, signer, clock)
     places = _places(settings, artifacts, signer, clock)
     return _assembled(settings, clock, store, places, observing, workers_here=workers_here)
@@ -112,6 +116,9 @@ def _assembled(
         engines_shared=workers_here,
     )
     keys = Keys(store, clock)
+    people = people_of(store, clock, keys, settings, _secret(store, clock, _PEOPLE_KEY))
+    signin = SignIn(keys.authenticate, clock, settings.open)
+    people.accounts.changed = signin.forget
     served = Served(places.artifacts, settings.data_dir / "uploads", places.open_source)
     telling = noticing(settings, store, clock, socket.gethostname(), _secret(store, clock, _LETTER_KEY))
     bells = Bells()
@@ -125,9 +132,11 @@ def _assembled(
         settings=settings,
         clock=clock,
         keys=keys,
-        signin=SignIn(keys.authenticate, clock, settings.open),
+        signin=signin,
+        people=people,
         intake=intake,
         estimates=Estimates(store, places, intake, settings),
+        fleet=Fleet(store, clock, settings),
         feeds=Feeds(store, places),
         jobs=Jobs(store, places),
         views=views,
@@ -140,8 +149,13 @@ def _assembled(
         counters=counters,
         checks={"rows": store.ping, "bytes": places.artifacts.ping},
         ring=roles.ring,
+        bells=bells,
         closing=threading.Event(),
+        notices=telling.notices(roles.ring),
+        webhooks=telling.webhooks,
+        links=telling.links,
         tracing=observing.tracing,
+        oidc=Oidc(settings, clock, people.secret) if settings.oidc_issuer else None,
     )
     return System(settings, clock, store, places, keys, door, build_app(door), roles, observing)
 
@@ -151,14 +165,11 @@ def _roles(
 ) -> list[Role]:
     """The threads this process runs. Work is claimed in rows, so any number of processes may run any of them."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        notices=telling.notices(roles.ring),
-        webhooks=telling.webhooks,
-        links=telling.links,
     transitioner = Transitioner(store, places.clock, settings, owner)
     assimilator = Assimilator(store, places, plugs, settings, owner, observing.tracing)
     rest = settings.role_seconds
     parts: list[tuple[str, Role]] = [
-        ("planner", Role("planner", Planner(store, places, plugs, settings, owner).step, rest)),
+        ("planner", Role("planner", Planner(store, places, plugs, settings, owner).step, rest, then="leases")),
         ("transitioner", Role("transitioner", transitioner.step, rest, then="assimilator")),
         ("transitioner", Role("expiry", transitioner.expire_jobs, _SWEEP_SECONDS)),
         ("assimilator", Role("assimilator", assimilator.step, rest, then="notifier")),
@@ -189,15 +200,13 @@ def make_private(folder: Path) -> None:
         ) from None
 
 
-def _url_secret(store: Store, clock: Clock) -> bytes:
-    """The secret behind signed URLs; the same for every process on this database."""
+def _secret(store: Store, clock: Clock, name: str) -> bytes:
+    """A secret of the installation, such as that behind signed URLs; the same for every process on this database."""
     with store.transaction() as tx:
-        # The new row makes a second process, started at the same moment, wait here until our secret is written.
         tx.add_account(OPERATORS, OPERATORS, clock.now())
-        known = tx.setting(_URL_KEY)
-        if known is None:
-            known = secrets.token_hex(32)
-            tx.set_setting(_URL_KEY, known)
+        tx.add_setting(name, secrets.token_hex(32))
+        known = tx.setting(name)
+    assert known is not None
     return bytes.fromhex(known)
 
 

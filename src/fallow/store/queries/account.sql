@@ -31,6 +31,10 @@ UPDATE api_key SET revoked_at = :now WHERE key_id = :key_id AND revoked_at IS NU
 -- One setting of the installation.
 SELECT value FROM setting WHERE name = :name;
 
+-- add_setting
+-- Writes one setting, unless it is there.
+INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
+
 -- set_setting
 -- Writes one setting over what was there.
 INSERT INTO setting (name, value) VALUES (:name, :value)

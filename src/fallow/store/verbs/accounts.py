@@ -43,5 +43,8 @@ class AccountVerbs(Verbs):
         row = self.session.one("setting", {"name": name})
         return None if row is None else str(row[0])
 
+    def add_setting(self, name: str, value: str) -> None:
+        self.session.run("add_setting", {"name": name, "value": value})
+
     def set_setting(self, name: str, value: str) -> None:
         self.session.run("set_setting", {"name": name, "value": value})

@@ -1,31 +1,29 @@
 """Who looks at a page, and what they may do there."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from fallow.control.callers import Caller
-from fallow.core.refusals import Code, Refusal
+from fallow.control.sessions import form_token
 from fallow.core.words import Scope
+from fallow.store.port import SessionRow
+from fallow.web.browsers import check_form_token, session_cookie
 from fallow.web.deps import door_of
 from fallow.web.signin import ANYBODY
-
-COOKIE: Final = "fallow_session"
-_TOKEN_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """csrf_token: what each form of theirs carries. may: what they may do here; empty for anybody at an open server,
-    who only looks."""
+    who only looks. session: None for anybody."""
 
     caller: Caller
     csrf_token: str
     account_name: str
     may: frozenset[Scope]
+    session: SessionRow | None = None
 
     @property
     def signed_in(self) -> bool:
@@ -45,15 +43,16 @@ STRANGER: Final = Visitor(ANYBODY, "", "", frozenset())
 
 def visitor(request: Request) -> Visitor:
     """Who is signed in in this browser. Raises Refusal UNAUTHENTICATED, which leads to /sign-in."""
-    cookie = request.cookies.get(COOKIE, "")
-    caller = door_of(request).signin.caller(f"Bearer {cookie}")
-    token = hmac.new(cookie.encode("utf-8", "surrogateescape"), b"csrf", hashlib.sha256).hexdigest()
-    return _seen(request, Visitor(caller, token, caller.account_id, caller.scopes))
+    door = door_of(request)
+    found = door.people.sessions.open(session_cookie(request, door.settings))
+    caller = found.caller
+    return _seen(request, Visitor(caller, form_token(found.session), found.account.name, caller.scopes, found.session))
 
 
 def looking(request: Request) -> Visitor:
     """The same for /jobs, /job and /workers, which an open server shows to anybody."""
-    if door_of(request).settings.open and COOKIE not in request.cookies:
+    settings = door_of(request).settings
+    if settings.open and not session_cookie(request, settings):
         return _seen(request, STRANGER)
     return visitor(request)
 
@@ -61,13 +60,8 @@ def looking(request: Request) -> Visitor:
 async def acting(request: Request, who: Annotated[Visitor, Depends(visitor)]) -> Visitor:
     """Who sends a form: signed in, and the form is one of ours. Raises Refusal UNAUTHENTICATED or FORBIDDEN."""
     sent = request.headers.get("x-csrf-token") or (await request.form()).get("csrf")
-    token = sent[:_TOKEN_MAX] if isinstance(sent, str) else ""
-    if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), who.csrf_token.encode()):
-        raise Refusal(
-            Code.FORBIDDEN,
-            "This form was not made for this sign-in, so nothing was done.",
-            "Go back, load the page again, and send it again.",
-        )
+    assert who.session is not None
+    check_form_token(request, door_of(request).settings, who.session, sent)
     return who
 
 
