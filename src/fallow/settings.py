@@ -13,6 +13,11 @@ from typing import Any
 from fallow.core.refusals import Code, Refusal
 
 
+_ROLES = frozenset(
+    ("all", "door", "planner", "transitioner", "verifier", "assimilator", "publisher", "janitor", "notifier", "courier")
+)
+
+
 def _setting(default: object, reason: str) -> Any:
     return field(default=default, metadata={"reason": reason})
 
@@ -32,8 +37,8 @@ class Settings:
     database: str = _setting("", "postgresql://... for many machines. Empty: SQLite in the data directory.")
     objects: str = _setting("", "s3://bucket/prefix for many machines. Empty: files in the data directory.")
     roles: str = _setting(
-        "all", "Comma-separated roles of this process: door, planner, verifier, assimilator, janitor, notifier, "
-        "courier."
+        "all", "Comma-separated roles of this process: door, planner, verifier, assimilator, publisher, janitor, "
+        "notifier, courier."
     )
     allowed_roots: tuple[Path, ...] = _setting(
         (), "Directories that file: inputs and outputs may be under. Empty: none."
@@ -50,6 +55,12 @@ class Settings:
     plan_ahead: int = _setting(20_000, "Chunks that wait at most; the planner of a larger job pauses.")
     open_ahead: int = _setting(256, "Planned chunks are opened in steps of so many.")
     request_bytes_max: int = _setting(16 * 1024 * 1024, "Largest JSON request. Uploads are not JSON.")
+    batch_lines_max: int = _setting(50_000, "Requests of one batch file; each costs the planner 100 bytes of memory.")
+    batch_file_bytes_max: int = _setting(200 * 1024 * 1024, "Largest batch file that is run.")
+    batches_open_max: int = _setting(1000, "Batches of one account that are not finished; more are told to wait.")
+    file_redirect_bytes: int = _setting(
+        0, "Files so large are read from the object store by a signed URL, not through the door. 0: none."
+    )
     upload_bytes_max: int = _setting(64 * 1024**3, "Largest uploaded input.")
     reserve_bytes: int = _setting(256 * 1024 * 1024, "Disk space kept free: uploads are refused before it is gone.")
     verifier_threads: int = _setting(2, "Artifacts are read and compared by so many threads.")
@@ -162,10 +173,9 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("traces_ratio: must be from 0 to 1")
     found.extend(_contradictions_of_people(settings))
     found += _mail_mistakes(settings)
-    known = {"all", "door", "planner", "transitioner", "verifier", "assimilator", "janitor", "notifier", "courier"}
-    wrong = sorted({role.strip() for role in settings.roles.split(",")} - known)
+    wrong = sorted({role.strip() for role in settings.roles.split(",")} - _ROLES)
     if wrong:
-        found.append(f"roles: {', '.join(wrong)} unknown; there are {', '.join(sorted(known))}")
+        found.append(f"roles: {', '.join(wrong)} unknown; there are {', '.join(sorted(_ROLES))}")
     return found
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fallow.artifacts.port import Stored
 from fallow.clock import Clock
 from fallow.control.callers import Caller
+from fallow.control.feeds import EXPIRES_SECONDS, feed_input
 from fallow.control.grants import Rights
 from fallow.control.lines import count_items
 from fallow.control.places import OWN, Places
@@ -55,13 +56,17 @@ class Intake:
     def submit(self, caller: Caller, submission: Submission) -> JobRow:
         """The job, in state planning. Raises a Refusal that says what is wrong with the submission."""
         spec = self.check(caller, submission)
+        now = self._clock.now()
         with self._store.transaction() as tx:
-            return tx.add_job(spec, caller.account_id, self._clock.now(), caller.by)
+            job = tx.add_job(spec, caller.account_id, now, caller.by)
+            if spec.feed:
+                tx.add_feed(job.job_key, now)
+        return job
 
     def check(self, caller: Caller, submission: Submission) -> JobSpec:
         """What the job would be; nothing is written down. Raises a Refusal that says what is wrong with it."""
         caller.needs(Scope.SUBMIT, Scope.OPERATE)
-        self._rights.check(caller, application_of(submission.image))
+        self._rights.check(caller, submission.model or application_of(submission.image))
         job_id = JobId(submission.job_id or f"job-{secrets.token_hex(5)}")
         self._check_job_id(job_id)
         self._check_numbers(submission)
@@ -85,11 +90,20 @@ class Intake:
             requirements=submission.requirements,
             plugins=submission.plugins,
             priority=submission.priority,
-            expires_seconds=submission.expires_seconds,
+            expires_seconds=submission.expires_seconds or (EXPIRES_SECONDS if submission.feed else None),
             retention_seconds=submission.retention_seconds,
             name=submission.name,
             http=submission.http,
+            model=submission.model,
+            feed=submission.feed,
         )
+
+    def check_template(self, submission: Submission) -> Image | None:
+        """A submission without its input, as a model keeps it: its image. Raises a Refusal."""
+        self._check_numbers(submission)
+        self._plugs.check(submission.plugins)
+        _checked_env(submission)
+        return self._checked_image(submission)
 
     def upload(self, caller: Caller, chunks: Iterable[bytes]) -> Stored:
         """Keeps an input's bytes; "fallow:" and the key is its URI."""
@@ -132,9 +146,12 @@ class Intake:
             )
 
     def _checked_input(self, submission: Submission) -> Input:
+        if submission.feed:
+            return feed_input(submission)
         uri = submission.input_uri
-        _check_own(uri)
         kind = submission.input_format or _guessed_format(uri)
+        if kind is not InputFormat.BATCH:  # whose file the batch's own verb has looked up
+            _check_own(uri)
         source = self._places.open_source(uri)
         if kind is InputFormat.OBJECTS:
             if next(iter(source.list()), None) is None and not uri.endswith("/"):
@@ -157,6 +174,8 @@ class Intake:
         return Input(uri, kind, head.size_bytes, head.etag, submission.range)
 
     def _checked_image(self, submission: Submission) -> Image | None:
+        if submission.resolved:
+            return submission.resolved
         if submission.image:
             return self._images.resolve(submission.image)
         if not self._settings.allow_process_jobs:
@@ -206,7 +225,7 @@ def _guessed_format(uri: str) -> InputFormat:
         raise Refusal(
             Code.INPUT_FORMAT,
             f"The name {PurePosixPath(path).name!r} does not tell the input's format.",
-            f"Say input_format: {', '.join(sorted(InputFormat))}.",
+            f"Say input_format: {', '.join(sorted(set(InputFormat) - {InputFormat.BATCH}))}.",
         )
     return _BY_SUFFIX[suffix]
 

@@ -1,6 +1,6 @@
 """The janitor: sweeps what is over. Chunks of cancelled jobs, jobs past their retention."""
 
-from fallow.control.jobs import OVER_STATES, erase
+from fallow.control.jobs import OVER_STATES, erase, is_unpublished
 from fallow.control.places import Places
 from fallow.core.words import JobKey, Micros
 from fallow.settings import Settings
@@ -41,7 +41,7 @@ class Janitor:
         with self._store.reading() as tx:
             page = tx.jobs(account_id=None, before=self._looked_at, limit=_PAGE, states=OVER_STATES)
         self._looked_at = page[-1].job_key if len(page) == _PAGE else None
-        old = [job for job in page if self._is_old(job, now)]
+        old = [job for job in page if self._is_old(job, now) and not is_unpublished(self._store, job)]
         for job in old:
             erase(self._store, self._places, job)
         return bool(old)

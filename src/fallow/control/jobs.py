@@ -5,7 +5,7 @@ from fallow.control.places import Places
 from fallow.control.refused import no_such_job
 from fallow.core.lifecycle import JOB_OVER, IllegalMove, JobEvent
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import JobState, Scope
+from fallow.core.words import InputFormat, JobState, Scope
 from fallow.store.port import JobRow, Store, Tx
 
 _STEP = 1000
@@ -37,6 +37,7 @@ class Jobs:
         """Only what is missing or failed runs again; finished chunks are kept."""
         with self._store.transaction() as tx:
             job = self._moved(tx, caller, job_id, JobEvent.RERUN)
+            tx.reopen_batch(job.job_key)
             now = self._places.clock.now()
             while tx.reopen_chunks(job.job_key, _STEP, now, caller.by):
                 pass
@@ -47,6 +48,8 @@ class Jobs:
         job = self._own(caller, job_id)
         if job.state not in JOB_OVER:
             raise Refusal(Code.STATE_CONFLICT, f"The job is {job.state}.", "Cancel it first.")
+        if is_unpublished(self._store, job):
+            raise Refusal(Code.STATE_CONFLICT, "The batch's files are being written.", "Try again in a moment.")
         erase(self._store, self._places, job)
 
     def _move(self, caller: Caller, job_id: str, event: JobEvent) -> JobRow:
@@ -82,6 +85,15 @@ class Jobs:
 
 def _may(caller: Caller, job: JobRow) -> bool:
     return caller.sees_all or job.account_id == caller.account_id
+
+
+def is_unpublished(store: Store, job: JobRow) -> bool:
+    """Whether the job is a batch whose files are yet to be written, out of what the job has left."""
+    if job.spec.input.format is not InputFormat.BATCH or job.finished_at == 0:
+        return False
+    with store.reading() as tx:
+        batch = tx.batch(job.job_key)
+    return batch is not None and batch.published_at is None
 
 
 def erase(store: Store, places: Places, job: JobRow) -> None:

@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from fallow.artifacts.locations import Source
+from fallow.control.batch_form import BatchForm
+from fallow.control.batch_lines import checked_items, faults_of
 from fallow.control.claims import ClaimLost, Claims
-from fallow.control.lines import BLOCK_BYTES, Cut, Cutter, Sizes, ahead, count_items
+from fallow.control.feed_planner import FeedPlanner
+from fallow.control.lines import BLOCK_BYTES, Cut, Cutter, Sizes, ahead, count_items, planned
 from fallow.control.places import OWN, Places
 from fallow.control.plugins import Plugs
 from fallow.control.staging import columns_of, staged_lines
-from fallow.core.chunk import Extent, ItemFault
+from fallow.core.batches import CONTAINER, BatchRules
 from fallow.core.job import ITEM_BYTES_MAX, MIB, ItemRange, JobSpec
 from fallow.core.lifecycle import JOB_OVER, JobEvent
 from fallow.core.refusals import Code, Refusal
@@ -30,7 +33,6 @@ from fallow.store.port import JobRow, PlanCursor, PlannedChunk, Store, Tx
 _BATCH_CHUNKS = 500
 _FIRST_BATCH_CHUNKS = 16  # small, so that the fleet starts at once
 _BYTES_MAX = 32 * MIB  # of a chunk whose size nobody chose
-_TOO_LARGE = ItemFault("item_too_large", f"The item is larger than {ITEM_BYTES_MAX // MIB} MiB.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Planner:
         settings: Settings,
         owner: str,
         item_bytes_max: int = ITEM_BYTES_MAX,
+        form: BatchForm | None = None,
     ) -> None:
         self._store = store
         self._places = places
@@ -67,6 +70,8 @@ class Planner:
         self._owner = owner
         self._claims = Claims(store, places.clock, owner, settings.claim_seconds)
         self._item_bytes_max = item_bytes_max
+        self._form = form
+        self._feeds = FeedPlanner(store, places, settings, owner, item_bytes_max)
 
     def step(self) -> bool:
         """True when there was something to do."""
@@ -92,8 +97,13 @@ class Planner:
             current = tx.job_by_key(job.job_key)
             if current is not None and current.state not in JOB_OVER:  # cancelled or deleted while it was read
                 tx.move_job(job.job_key, JobEvent.FAIL, refusal.code, "planner", now, reason=str(refusal))
+                if job.spec.input.format is InputFormat.BATCH:
+                    tx.set_batch_errors(job.job_key, msgspec.json.encode(faults_of(refusal)).decode())
 
     def _plan(self, job: JobRow) -> None:
+        if job.spec.feed:
+            self._feeds.plan(job, msgspec.json.encode(Memory(lines_format=InputFormat.JSONL)).decode())
+            return
         memory = self._memory_of(job)
         source = self._places.open_source(memory.lines_uri)
         room = self._settings.plan_ahead - job.counters.chunks_waiting
@@ -157,11 +167,14 @@ class Planner:
     def _located(self, job: JobRow) -> Memory:
         """Where the input's lines are; stages them first where the input is not lines that can be read in place."""
         spec = job.spec
-        staged = staged_lines(spec, self._places, self._plugs)
+        staged = staged_lines(spec, self._places, self._plugs, lambda source: self._batch_items(job, source))
         if staged is not None:
             with self._places.artifacts.stream_writer(f"jobs/{spec.job_id}/items.jsonl") as writer:
                 for block in self._claims.while_passing(job.job_key, staged):
                     writer.write(block)
+            if spec.input.format is InputFormat.BATCH:
+                with self._store.transaction() as tx:
+                    tx.batch_in_progress(job.job_key, self._places.clock.now())
             uri, kind = f"{OWN}{writer.stored.key}", _staged_format(spec)
             columns = columns_of(self._places.open_source(uri)) if kind is InputFormat.CSV else ()
             return Memory(uri, writer.stored.etag, kind, columns)
@@ -174,6 +187,22 @@ class Planner:
             )
         columns = columns_of(source) if spec.input.format is InputFormat.CSV else ()
         return Memory(spec.input.uri, spec.input.etag, spec.input.format, columns)
+
+    def _batch_items(self, job: JobRow, source: Source) -> Iterator[bytes]:
+        """The requests of a batch file, all of them checked before any is run. Raises Refusal INPUT_FORMAT."""
+        with self._store.reading() as tx:
+            row = tx.batch(job.job_key)
+        assert row is not None, "a batch has its row from its first moment"
+        assert self._form is not None, "batches are planned where their form is known"
+        rules = BatchRules(
+            endpoint=row.endpoint,
+            model=row.model,
+            named=row.endpoint != CONTAINER,
+            usable=job.spec.image is not None or bool(job.spec.command),
+            lines_max=self._settings.batch_lines_max,
+            size_bytes_max=self._settings.batch_file_bytes_max,
+        )
+        return checked_items(source, rules, self._form)
 
     def _sized(self, job: JobRow, memory: Memory) -> Memory:
         spec = job.spec
@@ -240,14 +269,14 @@ def cut_chunks(
         items = at.after(cut)
         cutter.sizes = sizes.next(at.next_item)
         if items is not None:
-            yield _planned(cut, *items)
+            yield planned(cut, *items)
         if at.over:
             return
 
 
 def _staged_format(spec: JobSpec) -> InputFormat:
     """How staged lines read: rows and made items are JSON; an http body is what it was."""
-    if spec.plugins.planner or spec.input.format is InputFormat.PARQUET:
+    if spec.plugins.planner or spec.input.format in (InputFormat.PARQUET, InputFormat.BATCH):
         return InputFormat.JSONL
     return spec.input.format
 
@@ -316,11 +345,6 @@ class _Sizing:
             return Sizes(self._even.get(at, 1) + extra, None)
         items = self._memory.items + extra if self._memory.items is not None else None
         return Sizes(items, self._memory.size_bytes)
-
-
-def _planned(cut: Cut, item_start: int, item_count: int, skip: int) -> PlannedChunk:
-    extent = Extent(cut.start, cut.length, skip, cut.sha256)
-    return PlannedChunk(item_start, item_count, extent, _TOO_LARGE if cut.oversized else None)
 
 
 def _cursor_after(batch: list[PlannedChunk], memory: Memory, *, done: bool) -> PlanCursor:

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,10 +23,15 @@ _ROWS = 1024
 _HEADER_BYTES_MAX = 1024 * 1024
 
 
-def staged_lines(spec: JobSpec, places: Places, plugs: Plugs) -> Iterator[bytes] | None:
-    """The input as lines, to be kept in the object store; None when it can be read where it lies."""
+def staged_lines(
+    spec: JobSpec, places: Places, plugs: Plugs, batch: Callable[[Source], Iterator[bytes]]
+) -> Iterator[bytes] | None:
+    """The input as lines, to be kept in the object store; None when it can be read where it lies. batch: how a batch
+    file is read."""
     uri = spec.input.uri
     source = places.open_source(uri)
+    if spec.input.format is InputFormat.BATCH:
+        return batch(source)
     if spec.plugins.planner:
         return plugs.items(spec.plugins.planner, uri, source.stream)
     if spec.input.format is InputFormat.PARQUET:

@@ -49,6 +49,7 @@ class Transitioner:
             if job is None:
                 return False
             tx.move_job(job.job_key, JobEvent.MERGE, "every chunk is over", "transitioner", now)
+            tx.batch_finalizing(job.job_key, now)
             tx.release_claim(job.job_key, self._owner)
         return True
 
@@ -65,13 +66,20 @@ class Transitioner:
 
 
 def _is_over(tx: Tx, job: JobRow, now: Micros) -> bool:
-    """Whether the job's time is over, counted from its submission or from when it was last asked to run again."""
+    """Whether the job's time is over, counted from its submission, from when it was last asked to run again, and for a
+    feed from when it was last fed."""
     if job.spec.expires_seconds is None:
         return False
     micros = job.spec.expires_seconds * 1_000_000
     if job.created_at + micros > now:
         return False
-    return _last_asked_at(tx, job) + micros <= now
+    return max(_last_asked_at(tx, job), _last_fed_at(tx, job)) + micros <= now
+
+
+def _last_fed_at(tx: Tx, job: JobRow) -> Micros:
+    """When a feed last got items, or was closed."""
+    feed = tx.feed(job.job_key) if job.spec.feed else None
+    return max(feed.fed_at, feed.closed_at or feed.fed_at) if feed else job.created_at
 
 
 def _last_asked_at(tx: Tx, job: JobRow) -> Micros:

@@ -129,11 +129,24 @@ class Plugins:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpService:
+    """How an image of the contract `http` serves. path: where items go that are not request lines. health_path: answers
+    2xx once it is ready; where it is not known, /v1/models is asked. concurrency_max: requests at once, at most."""
+
+    port: int = 8000
+    path: str = "/v1/chat/completions"
+    health_path: str = "/health"
+    concurrency_max: int = 32
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What a submitter asked for, checked.
 
     image: None runs `command` with the `process` engine. output_uri: None keeps the output in fallow's own store.
     harness: None asks the image's label `io.fallow.harness`. outbound: whether the container may reach the network.
+    http: for the contract `http` only. feed: the input comes in parts while the job runs. model: whose
+    template it came from, "" for none.
     """
 
     job_id: JobId
@@ -157,6 +170,9 @@ class JobSpec:
     expires_seconds: int | None = None
     retention_seconds: int | None = None
     name: str = ""
+    http: HttpService = HttpService()
+    feed: bool = False
+    model: str = ""
 
     @property
     def quorum(self) -> int:

@@ -3,14 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fallow.core.job import Chunking, ItemRange, Limits, Plugins, Requirements, RetryPolicy, VerifyPolicy
+from fallow.core.job import (
+    Chunking,
+    HttpService,
+    Image,
+    ItemRange,
+    Limits,
+    Plugins,
+    Requirements,
+    RetryPolicy,
+    VerifyPolicy,
+)
 from fallow.core.words import Contract, InputFormat, Reuse
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """None and empty mean: not said. image: a reference as people write it, "oci:DIR" for a layout on the server's
-    disk, or None to run `command` without a container. outbound None: as the contract has it."""
+    disk, or None to run `command` without a container. outbound None: as the contract has it. model: whose
+    template this is; resolved: the image, as it was found when the model was added."""
 
     input_uri: str
     job_id: str | None = None
@@ -35,3 +46,7 @@ class Submission:
     expires_seconds: int | None = None
     retention_seconds: int | None = None
     name: str = ""
+    http: HttpService = HttpService()
+    model: str = ""
+    resolved: Image | None = None
+    feed: bool = False
