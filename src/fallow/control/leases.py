@@ -1,21 +1,23 @@
 """What a worker is told about an attempt: which bytes, which URLs, which environment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
 
 from fallow.artifacts.port import SignedUrl
-from fallow.control.places import Places
+from fallow.control.places import OWN, Places
 from fallow.control.planner import Memory
 from fallow.control.reports import artifact_key, direct_prefix, log_key
 from fallow.control.scheduler import Offer
 from fallow.core.job import JobSpec
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import Contract, InputFormat
+from fallow.core.words import Contract, InputFormat, JobKey
+from fallow.store.port import FeedPart
 
 _HARNESS_LABEL = "io.fallow.harness"
+PartAt = Callable[[JobKey, int], FeedPart]  # of a feed: the part that holds a byte of the whole input
 _INPUT_GONE = frozenset({Code.INPUT_MISSING, Code.INPUT_UNREADABLE, Code.INPUT_NOT_ALLOWED, Code.NOT_FOUND})
 
 
@@ -43,29 +45,30 @@ class Ticket:
     harness: bool
 
 
-def tickets(offers: Iterable[Offer], places: Places) -> Iterator[Ticket]:
+def tickets(offers: Iterable[Offer], places: Places, part_at: PartAt) -> Iterator[Ticket]:
     """A ticket for each offer whose input is there. One job's lost input must not keep a worker from all other jobs:
     such a lease is told to nobody, runs out, and counts as an attempt. Raises STORAGE_UNREACHABLE all the same."""
     for offer in offers:
         try:
-            yield ticket(offer, places)
+            yield ticket(offer, places, part_at)
         except Refusal as refusal:
             if refusal.code not in _INPUT_GONE:
                 raise
 
 
-def ticket(offer: Offer, places: Places) -> Ticket:
+def ticket(offer: Offer, places: Places, part_at: PartAt) -> Ticket:
     """Signs what the worker needs for this attempt, and nothing else. Raises Refusals of the object store."""
     spec, leased = offer.job.spec, offer.leased
     memory = _memory(offer.job.plan.memory)
-    extent = leased.extent
+    uri, start, length = memory.lines_uri, leased.extent.start, leased.extent.length
+    if spec.feed:
+        part = part_at(offer.job.job_key, start)
+        uri, start = f"{OWN}{part.artifact_key}", start - part.start
     key = artifact_key(spec.job_id, leased.attempt_id)
     direct = spec.contract is Contract.DIRECT
     is_objects = memory.lines_format == InputFormat.OBJECTS
-    where = (
-        SignedUrl("") if is_objects else places.input_url(memory.lines_uri, memory.etag, extent.start, extent.length)
-    )
-    direct_url = places.door_input_url(memory.lines_uri, memory.etag, extent.start, extent.length) if direct else ""
+    where = SignedUrl("") if is_objects else places.input_url(uri, memory.etag, start, length)
+    direct_url = places.door_input_url(uri, memory.etag, start, length) if direct else ""
     prefix = direct_prefix(spec.job_id, leased.attempt_id)
     return Ticket(
         offer=offer,

@@ -10,14 +10,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from fallow.core.job import ITEM_BYTES_MAX
+from fallow.core.chunk import Extent, ItemFault
+from fallow.core.job import ITEM_BYTES_MAX, MIB
 from fallow.core.words import InputFormat
+from fallow.store.port import PlannedChunk
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _QUOTE_OR_NEWLINE = re.compile(rb'["\n]')
 _SHORT = 80  # a longer line is taken to be an item without looking at it, if it starts with something to see
 _BLANK = b" \t\r\f\v"
 _BOM = b"\xef\xbb\xbf"
+_TOO_LARGE = ItemFault("item_too_large", f"The item is larger than {ITEM_BYTES_MAX // MIB} MiB.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class Cut:
     items: int
     sha256: str
     oversized: bool = False
+
+
+def planned(cut: Cut, item_start: int, item_count: int, skip: int) -> PlannedChunk:
+    """The chunk of a cut. skip: items at its start that the job leaves out."""
+    extent = Extent(cut.start, cut.length, skip, cut.sha256)
+    return PlannedChunk(item_start, item_count, extent, _TOO_LARGE if cut.oversized else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Results: answers while the job runs, the finished files, and logs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fallow.control.answers import lines_of
@@ -54,7 +54,25 @@ class Results:
                 if left == 0:
                     return
                 left -= 1
-                yield b'{"item":%d,"output":%b}\n' % (item, line.rstrip(b"\n"))
+                yield _line(item, line)
+
+    def runs(self, caller: Caller, job_id: str, items: Sequence[int], size_bytes_max: int) -> Iterator[bytes]:
+        """The same lines from each of the items to the end of its chunk, where that is over; chunk by chunk, until
+        they are more than `size_bytes_max`."""
+        job = self._views.job(caller, job_id)
+        size = 0
+        for wanted in dict.fromkeys(items):
+            with self._store.reading() as tx:
+                rows = tx.results_from(job.job_key, wanted, 1)
+            if not rows or not rows[0].item_start <= wanted < rows[0].item_start + rows[0].item_count:
+                continue
+            for item, line in enumerate(self._answers(rows[0]), rows[0].item_start):
+                if item >= wanted:
+                    said = _line(item, line)
+                    size += len(said)
+                    yield said
+            if size >= size_bytes_max:
+                return
 
     def _rows(self, job: JobRow, after: int) -> Iterator[ResultRow]:
         """Results from the chunk that holds item after + 1 on."""
@@ -97,3 +115,7 @@ class Results:
         if head is None:
             return Content(0, "empty", lambda _start, _length: iter(()))
         return Content(head.size_bytes, head.etag, lambda start, length: self._places.artifacts.get(key, start, length))
+
+
+def _line(item: int, answer: bytes) -> bytes:
+    return b'{"item":%d,"output":%b}\n' % (item, answer.rstrip(b"\n"))

@@ -14,6 +14,7 @@ from fallow.store.port import JobRow, Leased, Store, Tx, WorkerRow
 
 _JOBS_LOOKED_AT = 64  # per call; a worker that fits none of so many waits for its next one
 _FLEET_SECONDS = 1.0
+_FEED_QUEUE = 16  # pieces of a feed for each worker; with more of them nobody is idle, and calls are saved
 _ACTIVE = (JobState.PLANNING, JobState.RUNNING)
 
 
@@ -46,8 +47,10 @@ class Scheduler:
         self._settings = settings
         self._fleet: tuple[Micros, frozenset[str]] = (Micros(0), frozenset())
 
-    def lease(self, tx: Tx, worker: WorkerRow, want: int, now: Micros) -> list[Offer]:
-        """Up to `want` attempts, by priority, then age. Nothing for a worker that rests or is held."""
+    def lease(self, tx: Tx, worker: WorkerRow, want: int, now: Micros, holding: int = 0) -> list[Offer]:
+        """Up to `want` attempts, by priority, then age. Nothing for a worker that rests or is held.
+
+        holding: how many it is at already."""
         offers: list[Offer] = []
         if want <= 0 or worker.backoff_until > now or worker.held_at:
             return offers
@@ -57,6 +60,10 @@ class Scheduler:
             if mismatches(job.spec, fits):
                 continue
             missing = want - len(offers)
+            if job.spec.feed:
+                missing = min(missing, self._fed(tx, job, fits.slots - holding - len(offers), now))
+            if missing <= 0:
+                continue
             if job.counters.attempts_queued < missing and job.counters.chunks_planned:
                 tx.open_chunks(job.job_key, max(self._settings.open_ahead, missing), now, "scheduler")
             deadline = Micros(now + self.lease_micros(job))
@@ -65,6 +72,14 @@ class Scheduler:
             if len(offers) >= want:
                 break
         return offers
+
+    def _fed(self, tx: Tx, job: JobRow, free_slots: int, now: Micros) -> int:
+        """How much of a feed one worker may take: somebody waits for it, so none takes ahead what others could run now.
+
+        A long queue is given out as that of any job."""
+        waiting = job.counters.attempts_queued + job.counters.chunks_planned
+        each = -(-waiting // max(len(self._live(tx, now)), 1))
+        return each if each > _FEED_QUEUE else min(max(free_slots, 0), each)
 
     def lease_micros(self, job: JobRow) -> int:
         """How long a lease holds without a word: a worker that heartbeats is missed long before lease_seconds."""

@@ -141,7 +141,7 @@ class Work:
             deadline = Micros(now + int(self._settings.silence_seconds * 1e6))
             held = set(tx.extend(worker.worker_id, asked.holding, deadline)) if asked.holding else set()
             want = 0 if asked.leaving else max(asked.want, 0)
-            offers = self._scheduler.lease(tx, worker, want, now)
+            offers = self._scheduler.lease(tx, worker, want, now, len(held))
             tx.worker_seen(worker.worker_id, now, asked.leaving)
         stop = tuple(attempt_id for attempt_id in asked.holding if attempt_id not in held)
         return Outcome(tuple(verdicts), tuple(offers), stop, self._wait(worker, offers, now))

@@ -16,6 +16,7 @@ from fallow.artifacts.signing import Signer
 from fallow.clock import Clock
 from fallow.control.assimilator import Assimilator
 from fallow.control.callers import Caller
+from fallow.control.feeds import Feeds
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
@@ -77,6 +78,7 @@ class _WorkDoor:
     work: Work
     places: Places
     counters: Counters
+    feeds: Feeds
     tracing: None = None
     ring: Callable[[str], None] = lambda _role: None  # the driver gives every role its turns
 
@@ -115,7 +117,7 @@ class Server:
             "assimilator": Assimilator(store, places, plugs, settings, name).step,
             "janitor": Janitor(store, places, settings, name).step,
         }
-        self._door = cast(Door, _WorkDoor(settings, clock, self.work, places, _COUNTERS))
+        self._door = cast(Door, _WorkDoor(settings, clock, self.work, places, _COUNTERS, Feeds(store, places)))
 
     def hello(self, caller: Caller, body: bytes) -> wire.Welcome:
         """POST /api/work/hello, bytes in, bytes out. Raises Refusal."""
@@ -123,7 +125,9 @@ class Server:
 
     def ask(self, caller: Caller, body: bytes) -> wire.Answer:
         """POST /api/work. Raises Refusal."""
-        return msgspec.json.decode(door_work._ask(self._door, caller, _NO_REQUEST, body), type=wire.Answer)
+        answer = door_work._ask(self._door, caller, body, 0.0)
+        assert isinstance(answer, bytes), "a worker of the simulation does not wait in a call"
+        return msgspec.json.decode(answer, type=wire.Answer)
 
     def get(self, url: str, range_header: str | None = None) -> bytes:
         """GET of a signed URL. Raises Refusal."""

@@ -1,17 +1,20 @@
 """What jobs leave behind: results while they run, outputs, logs."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from fallow.artifacts.ranges import span_of
+from fallow.control.callers import Caller
 from fallow.control.results import Content
 from fallow.core.lifecycle import JOB_OVER
-from fallow.web.deps import NamedJob, TheDoor, Who
+from fallow.web.deps import Door, NamedJob, TheDoor, Who
 from fallow.web.jobs import After
 from fallow.web.streams import in_pieces
+from fallow.web.waiting import WaitSeconds, waited
 
 router = APIRouter(prefix="/api/jobs/{job_id}", tags=["outputs"])
 _TYPES: Final = {".jsonl": "application/jsonl", ".json": "application/json"}
@@ -20,18 +23,26 @@ _HEAD: Final = len(b'{"item":')
 
 
 @router.get("/results", response_class=Response)
-def results(
+async def results(
     door: TheDoor,
     who: Who,
     job_id: NamedJob,
+    request: Request,
     after: After = -1,
     limit: Annotated[int, Query(ge=1, le=100_000)] = 1000,
+    wait_seconds: WaitSeconds = 0.0,
 ) -> Response:
     """Answers so far as JSON lines {"item", "output"}, in item order and without gaps.
 
     A page ends before the first item that is not answered yet. x-fallow-next is what to give as `after` for the next
-    page; x-fallow-over is true when the job is over and this was the last one.
+    page; x-fallow-over is true when the job is over and this was the last one. wait_seconds: how long the call may last
+    while there is no line to give and the job is not over.
     """
+    return await waited(door, request, wait_seconds, partial(_results, door, who, job_id, after, limit))
+
+
+def _results(door: Door, who: Caller, job_id: str, after: int, limit: int) -> tuple[Response, bool]:
+    """The page, and whether it is worth an answer now."""
     row = door.views.job(who, job_id)
     over = row.state in JOB_OVER
     first = row.spec.input.range.start if row.spec.input.range else 0
@@ -39,7 +50,7 @@ def results(
     page, following, more = _page(lines, after, max(first, after + 1), gaps=over)
     last = over and not more and len(page) < limit
     headers = {"x-fallow-next": str(following), "x-fallow-over": str(last).lower(), "cache-control": "no-store"}
-    return Response(b"".join(page), 200, headers, "application/jsonl")
+    return Response(b"".join(page), 200, headers, "application/jsonl"), bool(page) or last
 
 
 def _page(lines: Iterator[bytes], after: int, expected: int, *, gaps: bool) -> tuple[list[bytes], int, bool]:

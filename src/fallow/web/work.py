@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import anyio.to_thread
@@ -24,10 +25,10 @@ from fallow.control.work import Asked, Joining
 from fallow.core.job import JobSpec, Limits
 from fallow.core.refusals import Code, Refusal
 from fallow.core.trace import Timed
-from fallow.core.words import AttemptId, Label, Micros, WorkerId
+from fallow.core.words import AttemptId, Contract, Label, Micros, WorkerId
 from fallow.protocols.rest import work as wire
 from fallow.web.deps import Door, door_of
-from fallow.web.streams import bounded_body
+from fallow.web.streams import SenderGone, bounded_body
 
 T = TypeVar("T")
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -38,6 +39,7 @@ _TO_HELLO: Final = msgspec.json.Decoder(wire.Hello)
 _few_threads: Final = ThreadPoolExecutor(4, "fallow-work")
 _ID_MAX: Final = 2**53
 _TEXT_MAX: Final = 200
+_PATIENCE_SECONDS_MAX: Final = 2.0
 _STEPS_MAX: Final = 16
 _LABELS: Final = {each.value: each for each in Label}
 
@@ -48,8 +50,22 @@ async def hello(request: Request) -> Response:
 
 
 async def work(request: Request) -> Response:
-    """A worker reports, says what it holds, and asks for more."""
-    return await _answered(request, _ask)
+    """A worker reports, says what it holds, and asks for more; one with nothing to do may wait here for more."""
+    door = door_of(request)
+    body = await bounded_body(request.receive, door.settings.request_bytes_max)
+    authorization = request.headers.get("authorization")
+    started = anyio.current_time()
+    waited = 0.0
+    while True:
+        rings = door.bells.leases.rings
+        said = await _in_few_threads(partial(_asked, door, authorization, body, waited))
+        if isinstance(said, bytes):
+            return Response(said, media_type="application/json")
+        # It reported nothing, so that to take the same message again is to be asked again.
+        await door.bells.leases.heard(rings, said)
+        waited = anyio.current_time() - started
+        if await request.is_disconnected():  # nobody would run what it was given
+            raise SenderGone
 
 
 async def image(request: Request) -> Response:
@@ -57,7 +73,7 @@ async def image(request: Request) -> Response:
     return await _answered(request, _image, anyio.to_thread.run_sync)
 
 
-async def _in_few_threads(function: Callable[[], bytes]) -> bytes:
+async def _in_few_threads(function: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_few_threads, function)
 
 
@@ -124,7 +140,12 @@ def _hello(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
     )
 
 
-def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
+def _asked(door: Door, authorization: str | None, body: bytes, waited: float) -> bytes | float:
+    """The answer; or for how many more seconds the worker may wait for one. waited: how long it has."""
+    return _ask(door, door.signin.caller(authorization), body, waited)
+
+
+def _ask(door: Door, caller: Caller, body: bytes, waited: float) -> bytes | float:
     said = _decoded(_TO_ASK, body)
     if len(said.worker_id) > _TEXT_MAX or len(said.session) > _TEXT_MAX:
         raise Refusal(Code.BAD_REQUEST, "The worker's id or session is too long.", "Use the ones from hello.")
@@ -150,12 +171,19 @@ def _ask(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
         door.counters.inline(inline)
     if outcome.verdicts and not outcome.offers:  # perhaps these were the job's last answers
         door.ring("transitioner")
+    if outcome.verdicts:
+        door.ring("verifier-0")
+        door.ring("answers")  # a sound answer is taken at once
+    patience = min(said.wait_seconds, _PATIENCE_SECONDS_MAX) - waited
+    idle = said.want > 0 and not (outcome.offers or said.reports or said.holding or said.leaving)
+    if idle and patience > 0 and not door.closing.is_set():
+        return patience
     return _ENCODE(
         wire.Answer(
             acks=tuple(wire.Ack(v.attempt_id, v.verdict, v.code, v.message) for v in outcome.verdicts),
             leases=_leases(door, outcome.offers),
             stop=outcome.stop,
-            wait_seconds=outcome.wait_seconds,
+            wait_seconds=max(0.0, outcome.wait_seconds - waited),
             server_time=door.clock.now(),
         )
     )
@@ -214,18 +242,22 @@ class _Shared:
     image: wire.ImageRef | None
     env: dict[str, str]
     deadline_seconds: float
+    http: wire.HttpMessage | None
 
 
 def _leases(door: Door, offers: Sequence[Offer]) -> tuple[wire.Lease, ...]:
     specs = {offer.job.job_key: offer.job.spec for offer in offers}
     by_job = {job_key: _shared(spec, door.settings.silence_seconds) for job_key, spec in specs.items()}
     tracing = door.tracing
-    return tuple(_lease(said, by_job[said.offer.job.job_key], tracing) for said in tickets(offers, door.places))
+    return tuple(
+        _lease(said, by_job[said.offer.job.job_key], tracing)
+        for said in tickets(offers, door.places, door.feeds.part_at)
+    )
 
 
 def _shared(spec: JobSpec, silence_seconds: float) -> _Shared:
     deadline = min(spec.retry.lease_seconds, silence_seconds)
-    return _Shared(_limits(spec.limits), _image_ref(spec), dict(spec.env), deadline)
+    return _Shared(_limits(spec.limits), _image_ref(spec), dict(spec.env), deadline, _http(spec))
 
 
 def _lease(said: Ticket, shared: _Shared, tracing: Tracing | None) -> wire.Lease:
@@ -253,6 +285,8 @@ def _lease(said: Ticket, shared: _Shared, tracing: Tracing | None) -> wire.Lease
         input_url=said.input_url,
         output_url=said.output_url,
         traceparent=tracing.parent(spec.job_id, leased.chunk_id, leased.attempt_id) if tracing else "",
+        http=shared.http,
+        accelerators=spec.requirements.accelerators,
     )
 
 
@@ -273,6 +307,13 @@ def _input(said: Ticket) -> wire.ChunkInput:
 def _image_ref(spec: JobSpec) -> wire.ImageRef | None:
     image = spec.image
     return wire.ImageRef(image.reference, image.digest, image.image_id, image.source) if image else None
+
+
+def _http(spec: JobSpec) -> wire.HttpMessage | None:
+    if spec.contract is not Contract.HTTP:
+        return None
+    service = spec.http
+    return wire.HttpMessage(service.port, service.path, service.health_path, service.concurrency_max)
 
 
 def _limits(limits: Limits) -> wire.LimitsMessage:

@@ -1,7 +1,7 @@
 """Roles as threads: each asks its part for a step, again and again, and rests when there is nothing to do."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,9 +31,13 @@ class Role:
 class Roles:
     """Runs roles until it is told to stop. Everything a role knows is in rows, so it may be killed at any line."""
 
-    def __init__(self, roles: Sequence[Role], counters: Counters) -> None:
+    def __init__(
+        self, roles: Sequence[Role], counters: Counters, bells: Mapping[str, Callable[[], None]] | None = None
+    ) -> None:
+        """bells: others that a role may ring when it had something to do, by name."""
         self._roles = roles
         self._counters = counters
+        self._bells = bells or {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -45,6 +49,8 @@ class Roles:
 
     def ring(self, name: str) -> None:
         """Wakes a role of this process early. Only saves time: without it the role would look by itself."""
+        if name in self._bells:
+            self._bells[name]()
         for role in self._roles:
             if role.name == name:
                 role.bell.set()

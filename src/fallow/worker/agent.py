@@ -36,6 +36,7 @@ from fallow.worker.wire import from_lease
 
 REPORTS_BYTES_MAX = 8 << 20  # of artifacts inside one call
 CLOCK_SECONDS = 60.0
+IDLE_SECONDS = 1.0  # a call of a worker with nothing to do is held so long at most; it is the time it would rest
 COURIERS = 2
 FAREWELL_SECONDS = 20.0
 NOT_WANTED = "The attempt is not wanted any more."
@@ -167,34 +168,48 @@ class Agent:
         """Ask, hand out, ask again; until told to stop."""
         waits = pauses()
         next_want = last_call = 0.0
+        in_vain = False  # whether the last call of an idle bench brought nothing
         while not self._stop.is_set() and not self._abort.is_set():
-            now = time.monotonic()
-            want = 0 if now < next_want or self._strain.holds else bench.wanted()
+            now, idle = time.monotonic(), bench.idle
+            # A bench that has just run out of work asks at once, whatever it was told while it had some.
+            rests = now < next_want and (in_vain or not idle)
+            want = 0 if rests or self._strain.holds else bench.wanted()
             beat_due = now - last_call >= self._welcome.heartbeat_seconds
             if not want and not beat_due and not self._ready_any():
                 self._wait(self._pause(now, next_want, last_call))
                 continue
-            answer = self._ask(bench, want, leaving=False)
+            patience = IDLE_SECONDS if want and in_vain and idle and not self._on_the_way() else 0.0
+            answer = self._ask(bench, want, leaving=False, patience=patience)
             last_call = time.monotonic()
             if answer is None:
                 self._wait(next(waits), only_stop=True)
                 continue
             waits = pauses()
             if want:
-                next_want = 0.0 if answer.leases else last_call + answer.wait_seconds
+                in_vain = idle and not answer.leases
+                # The first call in vain is followed by one that waits at the server.
+                soon = answer.leases or (in_vain and not patience)
+                next_want = 0.0 if soon else last_call + answer.wait_seconds
 
     def _pause(self, now: float, next_want: float, last_call: float) -> float:
         """Until the next call is due, unless something is finished before."""
         beat = last_call + self._welcome.heartbeat_seconds - now
         return min(beat, next_want - now) if next_want > now else min(beat, 0.2)
 
-    def _ask(self, bench: Bench, want: int, leaving: bool) -> wire.Answer | None:
+    def _on_the_way(self) -> bool:
+        """Whether something is to be reported, now or soon: a call that waits would hold it up."""
+        with self._lock:
+            return bool(self._ready or self._carried)
+
+    def _ask(self, bench: Bench, want: int, leaving: bool, patience: float = 0.0) -> wire.Answer | None:
         """One call and what follows from it; None when the server could not be reached or refused."""
         parcels = self._some_ready()
         reports = self._reports(parcels)
         try:
             answer = self._door.ask(
-                wire.Ask(self._welcome.worker_id, self._session, want, reports, self._holdings(bench), leaving)
+                wire.Ask(
+                    self._welcome.worker_id, self._session, want, reports, self._holdings(bench), leaving, patience
+                )
             )
         except Unreachable as away:
             self._say(f"{away} Running chunks go on; finished ones are kept.")

@@ -19,8 +19,11 @@ COLD_SECONDS = 60.0  # a warm container with nothing to do is ended
 
 @dataclass(slots=True)
 class Task:
+    """over: its slot is as good as free, though it is held until its answer is kept."""
+
     assignment: Assignment
     control: Control = field(default_factory=Control)
+    over: bool = False
 
 
 class Bench:
@@ -50,7 +53,16 @@ class Bench:
         """How many more attempts to ask for."""
         with self._changed:
             ahead = min(AHEAD_MAX, int(AHEAD_SECONDS / max(self._seconds, 0.001))) * len(self._slots)
-            return max(0, len(self._slots) + ahead - len(self._running) - len(self._waiting))
+            return max(0, len(self._slots) + ahead - self._busy())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        with self._changed:
+            return self._busy() == 0
+
+    def _busy(self) -> int:
+        return sum(not task.over for task in self._running.values()) + len(self._waiting)
 
     def held(self) -> list[Task]:
         with self._changed:
@@ -117,6 +129,7 @@ class Bench:
     def _done(self, task: Task, finished: Finished) -> None:
         with self._changed:
             self._seconds = 0.7 * self._seconds + 0.3 * finished.seconds
+            task.over = True
         self._finished(task, finished)
         with self._changed:
             self._running.pop(task.assignment.attempt_id, None)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fallow.core.words import ChunkState, JobState, Micros
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+HTTP_PATH_PATTERN = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 
 
@@ -65,6 +66,15 @@ class RetryRequest(_Message):
     error_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
+class HttpRequest(_Message):
+    """For the contract http. path: where items go that are not request lines. health_path: answers 2xx when ready."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    path: Annotated[str, Field(pattern=HTTP_PATH_PATTERN, max_length=1000)] = "/v1/chat/completions"
+    health_path: Annotated[str, Field(pattern=HTTP_PATH_PATTERN, max_length=1000)] = "/health"
+    concurrency_max: Annotated[int, Field(ge=1, le=1024)] = 32
+
+
 class PluginsRequest(_Message):
     planner: str = ""
     verifier: str = ""
@@ -75,24 +85,27 @@ class JobRequest(_Message):
     """POST /api/jobs. The first six fields are the seed's; all others have defaults.
 
     output_uri: absent or "" keeps the output in fallow's own store, to be read by GET /api/jobs/{id}/output/{name}.
+    input_uri: needed, unless it is a feed, whose items come by POST /api/jobs/{id}/items until it is closed.
     verify: "hash", "quorum:N", "quorum:N:exact|json|numeric" or "quorum:N:numeric:RTOL:ATOL".
     """
 
     job_id: str | None = None
-    input_uri: str
+    input_uri: str = ""
     output_uri: str | None = None
     container_image: str | None = None
     worker_label: Literal["edge", "on_prem", "cloud"] | None = None
     num_chunks: int | None = None
     chunk_range: RangeMessage | None = None
 
+    feed: bool = False
     input_format: Literal["jsonl", "text", "csv", "parquet", "objects"] | None = None
     chunk_items: int | None = None
     chunk_bytes: int | None = None
     command: list[str] = []
     env: dict[str, str] = {}
     engine: Literal["podman", "docker", "process"] | None = None
-    contract: Literal["stream", "files", "direct"] = "stream"
+    contract: Literal["stream", "http", "files", "direct"] = "stream"
+    http: HttpRequest = HttpRequest()
     reuse: Literal["job", "never"] = "job"
     harness: bool | None = None
     outbound: bool | None = None
@@ -269,6 +282,14 @@ class Uploaded(_Message):
     uri: str
     sha256: str
     size_bytes: int
+
+
+class FeedView(_Message):
+    """parts: appends so far, which is the number of the next one. size_bytes: of all of them."""
+
+    parts: int
+    size_bytes: int
+    closed_at: str | None
 
 
 class ErrorBody(_Message):

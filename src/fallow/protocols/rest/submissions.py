@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from fallow.core.job import (
     Chunking,
     Compare,
+    HttpService,
     ItemRange,
     Limits,
     Plugins,
@@ -31,6 +32,7 @@ def submission_of(request: JobRequest) -> Submission:
     """What the request asks for. Raises Refusal BAD_REQUEST; what needs more than the words is intake's to check."""
     _check_numbers(request)
     check_texts(request.model_dump())
+    _check_input(request)
     _check_own_store(request)
     return Submission(
         input_uri=request.input_uri,
@@ -56,6 +58,8 @@ def submission_of(request: JobRequest) -> Submission:
         expires_seconds=request.expires_seconds,
         retention_seconds=request.retention_seconds,
         name=request.name,
+        http=HttpService(**request.http.model_dump()),
+        feed=request.feed,
     )
 
 
@@ -108,6 +112,16 @@ def _verify_refused(text: str) -> Refusal:
     return Refusal(
         Code.BAD_REQUEST, f"verify: {text[:60]!r} is not a way to verify.", f"Use {_VERIFY_FORMS}.", {"field": "verify"}
     )
+
+
+def _check_input(request: JobRequest) -> None:
+    if not request.input_uri and not request.feed:
+        raise Refusal(
+            Code.BAD_REQUEST,
+            "input_uri is missing.",
+            'Name the input, or say "feed": true to append items later.',
+            {"field": "input_uri"},
+        )
 
 
 def _check_own_store(request: JobRequest) -> None:

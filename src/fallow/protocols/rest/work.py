@@ -99,6 +99,15 @@ class LimitsMessage(msgspec.Struct, frozen=True):
     item_bytes: int = 64 << 20  # a longer input line is not sent to the image
 
 
+class HttpMessage(msgspec.Struct, frozen=True):
+    """For the contract http: see core.job.HttpService."""
+
+    port: int = 8000
+    path: str = "/v1/chat/completions"
+    health_path: str = "/health"
+    concurrency_max: int = 32
+
+
 class Lease(msgspec.Struct, frozen=True):
     """One attempt to run. upload_url and log_url take a PUT. output_url: for the direct contract, a prefix to which
     "/name" is appended; PUT or POST. deadline_seconds: from now; each call that names the attempt extends it."""
@@ -125,6 +134,8 @@ class Lease(msgspec.Struct, frozen=True):
     input_url: str = ""  # for the direct contract: AI_INPUT_URI, usable by curl without headers
     output_url: str = ""
     traceparent: str = ""  # W3C Trace Context; "": nobody traces it
+    http: HttpMessage | None = None  # for the contract http
+    accelerators: int = 0  # more than 0: the image gets the machine's accelerators
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -171,7 +182,8 @@ class Holding(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Report, heartbeat and request in one. want: how many attempts to lease now. leaving: the agent drains."""
+    """Report, heartbeat and request in one. want: how many attempts to lease now. leaving: the agent drains.
+    wait_seconds: an agent with nothing to do may be answered so much later, if there is nothing to do for it."""
 
     worker_id: str
     session: str
@@ -179,6 +191,7 @@ class Ask(msgspec.Struct, frozen=True):
     reports: tuple[Report, ...] = ()
     holding: tuple[Holding, ...] = ()
     leaving: bool = False
+    wait_seconds: float = 0.0
 
 
 class Ack(msgspec.Struct, frozen=True):
