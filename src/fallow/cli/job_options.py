@@ -28,7 +28,19 @@ class JobOptions:
         Literal["podman", "docker", "process"] | None,
         typer.Option(help="What runs it. process: the bare command, without a container."),
     ] = None
-    contract: Annotated[Literal["stream", "files", "direct"], typer.Option(help="How the image is run.")] = "stream"
+    contract: Annotated[
+        Literal["stream", "http", "files", "direct"], typer.Option(help="How the image is run.")
+    ] = "stream"
+    http_port: Annotated[int | None, typer.Option(metavar="N", help="Contract http: the image's port.")] = None
+    http_path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Contract http: where items go that are not request lines.")
+    ] = None
+    http_health: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Contract http: answers 2xx when the image is ready.")
+    ] = None
+    http_concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="Contract http: requests at once, at most.")
+    ] = None
     chunk_items: Annotated[int | None, typer.Option(metavar="N", help="Items a chunk. Default: chosen.")] = None
     chunk_bytes: Annotated[str | None, typer.Option(metavar="SIZE", help="Bytes a chunk, such as 1M.")] = None
     num_chunks: Annotated[int | None, typer.Option(metavar="N", help="Cut the input into so many chunks.")] = None
@@ -117,6 +129,12 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "memory_bytes": size_bytes(options.memory),
         "cpus": options.cpus,
     }
+    http = {
+        "port": options.http_port,
+        "path": options.http_path,
+        "health_path": options.http_health,
+        "concurrency_max": options.http_concurrency,
+    }
     retry = {
         "max_errors": options.max_errors,
         "max_attempts": options.max_attempts,
@@ -133,6 +151,7 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "command": options.command or None,
         "env": _env(options.env or []) or None,
         "contract": options.contract,
+        "http": _said(http),
         "reuse": options.reuse,
         "harness": options.harness,
         "outbound": options.outbound,

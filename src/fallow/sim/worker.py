@@ -127,7 +127,7 @@ class SimWorker:
                 disk_bytes=64 << 30,
                 slots=self.slots,
                 engines=("podman", "process"),
-                contracts=("stream", "files", "direct"),
+                contracts=("stream", "http", "files", "direct"),
             ),
             time=self.clock.now(),
             label=self.label,

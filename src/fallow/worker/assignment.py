@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from fallow.core.job import MIB
+from fallow.core.job import MIB, HttpService
 from fallow.core.words import Contract, InputFormat, Reuse
 
 
@@ -88,6 +88,8 @@ class Assignment:
     log_url: str = ""
     deadline_seconds: float = 1800.0
     traceparent: str = ""
+    http: HttpService = HttpService()
+    accelerators: int = 0
 
     @property
     def item_end(self) -> int:

@@ -16,6 +16,7 @@ from fallow.worker.assignment import Assignment, ImageNeed
 from fallow.worker.contracts.contract import Ceiling, ContractRunner, Work
 from fallow.worker.contracts.direct import DirectContract
 from fallow.worker.contracts.files import FilesContract
+from fallow.worker.contracts.http import HttpContract
 from fallow.worker.contracts.session import JobMemory, Shelf
 from fallow.worker.contracts.stream import StreamContract
 from fallow.worker.control import Control
@@ -28,6 +29,7 @@ from fallow.worker.steps import Steps
 
 CONTRACTS: dict[Contract, Callable[[], ContractRunner]] = {
     Contract.STREAM: StreamContract,
+    Contract.HTTP: HttpContract,
     Contract.FILES: FilesContract,
     Contract.DIRECT: DirectContract,
 }

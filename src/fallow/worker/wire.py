@@ -1,5 +1,6 @@
 """Between the wire's messages and the worker's own values."""
 
+from fallow.core.job import HttpService
 from fallow.core.words import Contract, InputFormat, Reuse
 from fallow.protocols.rest import work as wire
 from fallow.worker.assignment import Assignment, ImageNeed, InputExtent, InputObject, RunLimits
@@ -32,6 +33,8 @@ def from_lease(lease: wire.Lease) -> Assignment:
         log_url=lease.log_url,
         deadline_seconds=lease.deadline_seconds,
         traceparent=lease.traceparent,
+        http=_http(lease.http),
+        accelerators=lease.accelerators,
     )
 
 
@@ -62,6 +65,12 @@ def _extent(chunk: wire.ChunkInput) -> InputExtent:
         columns=chunk.columns,
         objects=tuple(InputObject(o.name, o.url, o.size_bytes, o.sha256) for o in chunk.objects),
     )
+
+
+def _http(said: wire.HttpMessage | None) -> HttpService:
+    if said is None:
+        return HttpService()
+    return HttpService(said.port, said.path, said.health_path, max(1, said.concurrency_max))
 
 
 def _image(image: wire.ImageRef | None) -> ImageNeed | None:

@@ -1,4 +1,4 @@
-"""What a contract is given and what it must do. `http` joins the registry in slot.py when the OpenAI door needs it."""
+"""What a contract is given and what it must do."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +57,7 @@ class Work:
             cpus=_smaller(limits.cpus, self.ceiling.cpus),
             pids=limits.pids,
             tmp_bytes=limits.tmp_bytes,
+            accelerators=assignment.accelerators,
             timeout_seconds=backstop,
             attempt=str(assignment.attempt_id),
         )

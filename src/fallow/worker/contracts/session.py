@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from fallow.worker.assignment import Assignment
 from fallow.worker.contracts.pipes import Pipes
@@ -26,6 +27,19 @@ class JobMemory:
     start_seconds: dict[str, float] = field(default_factory=dict)
     ends_at_eof: set[str] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
+
+
+class Warm(Protocol):
+    """What may stand on the shelf. key[0] is its job. reused: it has served an earlier chunk."""
+
+    key: Key
+    reused: bool
+
+    def usable(self, chunk_seconds: float) -> bool:
+        """Whether it can take a chunk that needs so long."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Session:
@@ -63,7 +77,7 @@ class Shelf:
     def __init__(self, directory: Path, memory: JobMemory) -> None:
         self.memory = memory
         self._directory = directory
-        self._session: Session | None = None
+        self._session: Warm | None = None
         self._lock = threading.Lock()
 
     def run_dir(self) -> Path:
@@ -71,7 +85,7 @@ class Shelf:
         self._directory.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="run-", dir=self._directory))
 
-    def take(self, key: Key, chunk_seconds: float) -> Session | None:
+    def take(self, key: Key, chunk_seconds: float) -> Warm | None:
         """The warm session for this key, or None; one that does not fit is ended."""
         with self._lock:
             session, self._session = self._session, None
@@ -83,7 +97,7 @@ class Shelf:
         session.close()
         return None
 
-    def put(self, session: Session) -> None:
+    def put(self, session: Warm) -> None:
         with self._lock:
             self._session = session
 
@@ -105,6 +119,7 @@ def session_key(assignment: Assignment, engine: Engine) -> Key:
     environment = tuple(sorted(assignment.env.items()))
     return (
         assignment.job_id,
+        assignment.contract,
         engine.name,
         image,
         assignment.command,
@@ -112,4 +127,6 @@ def session_key(assignment: Assignment, engine: Engine) -> Key:
         assignment.limits,
         assignment.harness,
         assignment.outbound,
+        assignment.http,
+        assignment.accelerators,
     )

@@ -36,7 +36,7 @@ class StreamContract:
         session = work.shelf.take(
             session_key(work.assignment, work.engine), work.assignment.limits.chunk_timeout_seconds
         )
-        if session is not None:
+        if isinstance(session, Session):
             fault, again = self._converse(work, session)
             if not again:
                 return fault

@@ -1,5 +1,6 @@
 """What every engine can do, in the words the rest of the worker uses."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -50,7 +51,8 @@ class Mount:
 class ContainerSpec:
     """One run. image_id: "" for the process engine. run_dir: an empty directory of this run's own, for the marks.
 
-    timeout_seconds: a backstop that outlives the agent, where the engine has one.
+    accelerators: more than 0 gives it all that the machine has. timeout_seconds: a backstop that outlives the agent,
+    where the engine has one.
     """
 
     image_id: str
@@ -63,6 +65,7 @@ class ContainerSpec:
     cpus: float | None = None
     pids: int = 512
     tmp_bytes: int = 1 << 30
+    accelerators: int = 0
     timeout_seconds: float | None = None
     attempt: str = ""
 
@@ -84,6 +87,14 @@ class Running(Protocol):
 
     def kill(self) -> None:
         """End it and everything it started, whatever it ignores; returns when it is gone. Harmless when over."""
+        ...
+
+    def connect(self, port: int) -> socket.socket:
+        """A TCP connection to this port of the run's own loopback address, whatever network it has.
+
+        Raises OSError: ConnectionRefusedError when nothing listens there (yet), PermissionError when this worker has no
+        way in.
+        """
         ...
 
     def usage(self) -> Usage:

@@ -7,6 +7,7 @@ podman leaves the mark of an out-of-memory kill, which the socket loses.
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from typing import IO
 from fallow.core.refusals import Code, Refusal
 from fallow.worker.engines.cgroup import usage_of
 from fallow.worker.engines.engine import ContainerSpec, End, EngineBroken, Network, Outcome, Usage
+from fallow.worker.engines.gate import Gate
 from fallow.worker.engines.process import SECRETS
 
 WORKER_LABEL = "io.fallow.worker"
@@ -97,7 +99,7 @@ def run_arguments(flavour: Flavour, spec: ContainerSpec, worker_id: str, user: s
     arguments += ["--init"] if flavour.init else []
     arguments += [f"--ulimit={each}" for each in flavour.ulimits]
     arguments += [] if spec.network is Network.OUTBOUND else [f"--network={spec.network}"]
-    arguments += _limits(flavour, spec)
+    arguments += [*_limits(flavour, spec), *_accelerators(flavour, spec)]
     if user:
         arguments += ["--userns=keep-id"] if flavour.rootless else []
         arguments += [f"--user={os.getuid()}:{os.getgid()}" if flavour.rootless else f"--user={user}"]
@@ -117,6 +119,15 @@ def _limits(flavour: Flavour, spec: ContainerSpec) -> list[str]:
     if spec.memory_bytes is not None:
         arguments += [f"--memory={spec.memory_bytes}", f"--memory-swap={spec.memory_bytes}"]
     return arguments + ([f"--cpus={spec.cpus:g}"] if spec.cpus is not None else [])
+
+
+def _accelerators(flavour: Flavour, spec: ContainerSpec) -> list[str]:
+    """The machine's GPUs, and shared memory for libraries that talk between them through it; a share of 64 MiB, the
+    engines' default, ends such programs."""
+    if not spec.accelerators:
+        return []
+    gpus = "--device=nvidia.com/gpu=all" if flavour.podman else "--gpus=all"
+    return [gpus, f"--shm-size={max(spec.tmp_bytes, 64 << 20)}"]
 
 
 class OciEngine:
@@ -230,6 +241,7 @@ class RunningContainer:
         self._outcome: Outcome | None = None
         self._usage = Usage()
         self._closed = False
+        self._gate: Gate | None = None
 
     def poll(self) -> bool:
         return self._client.poll() is not None
@@ -257,6 +269,25 @@ class RunningContainer:
                 os.killpg(self._client.pid, 9)
             self._client.wait()
 
+    def connect(self, port: int) -> socket.socket:
+        if self._gate is None:
+            self._gate = self._opened_gate()
+        return self._gate.connect(port)
+
+    def _opened_gate(self) -> Gate:
+        """A way into the container's network namespace. Raises OSError."""
+        pid = self._first_process()
+        if not pid or self.poll():
+            raise ConnectionRefusedError("the container does not run")
+        # An ordinary user's containers live in a user namespace of podman's, which must be entered first.
+        prefix = ("podman", "unshare") if self._engine.flavour.rootless else ()
+        gate = Gate(pid, prefix)
+        if self.poll():
+            # The number may have been another process's by then.
+            gate.close()
+            raise ConnectionRefusedError("the container has ended")
+        return gate
+
     def usage(self) -> Usage:
         pid = self._pid()
         now = usage_of(pid) if pid and not self.poll() else Usage()
@@ -269,6 +300,8 @@ class RunningContainer:
         if self._closed:
             return
         self._closed = True
+        if self._gate is not None:
+            self._gate.close()
         self.kill()
         for pipe in (self.stdin, self.stdout, self.stderr):
             with contextlib.suppress(OSError):
@@ -313,6 +346,14 @@ class RunningContainer:
             if container or self.poll() or time.monotonic() >= until:
                 return container
             time.sleep(0.02)
+
+    def _first_process(self) -> int:
+        """The container's first process, as this machine counts; 0 when there is none (yet)."""
+        if self._engine.flavour.podman:
+            return self._pid()
+        container = self._container(wait=False)
+        found = self._engine.state(container).get("Pid") if container else 0
+        return found if isinstance(found, int) else 0
 
     def _pid(self) -> int:
         try:

@@ -7,6 +7,7 @@ or per user (processes), and cannot say which limit was hit.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -18,7 +19,7 @@ from fallow.worker.engines.engine import ContainerSpec, End, EngineBroken, Outco
 
 SECRETS = ("FALLOW_TOKEN", "FALLOW_SERVER")
 WATCH_SECONDS = 0.1
-PID_FILE = "process"
+CONNECT_SECONDS = 5.0
 
 
 class ProcessEngine:
@@ -113,6 +114,9 @@ class RunningProcess:
             self._killed = True
         _kill_session(self._process.pid)
         self._process.wait()
+
+    def connect(self, port: int) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port), CONNECT_SECONDS)
 
     def usage(self) -> Usage:
         return Usage(self._cpu_seconds, self._memory_max)
