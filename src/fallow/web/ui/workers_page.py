@@ -64,8 +64,7 @@ Filtered = Annotated[Filters, Depends(filters)]
 
 @router.get("/workers")
 def workers(door: TheDoor, who: Looking, wanted: Filtered, request: Request) -> Response:
-    labels, states = [each.value for each in Label], [each.value for each in WorkerState]
-    return render(request, "workers.html", **_list(door, who, wanted), labels=labels, states=states)
+    return render(request, "workers.html", **_list(door, who, wanted), labels=[each.value for each in Label])
 
 
 @router.get("/ui/workers/list")
@@ -98,7 +97,7 @@ def _list(door: Door, who: Visitor, wanted: Filters) -> dict[str, Any]:
         "marks": marks,
         "seen_mark": together(marks),
         "wanted": wanted,
-        "states": list(WorkerState),
+        "states": [each.value for each in WorkerState],
         "record_attempts": RECORD_ATTEMPTS,
     }
 
