@@ -40,7 +40,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(figures.FILTERS)
-    made.globals.update(static=url_of, version=VERSION)
+    made.globals.update(static=url_of, version=VERSION, percent=figures.percent, lasted=figures.lasted)
     return made
 
 
