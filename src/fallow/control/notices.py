@@ -8,7 +8,7 @@ from typing import Final
 from fallow.clock import Clock
 from fallow.control.callers import Caller
 from fallow.control.texts import one_line
-from fallow.control.webhooks import event_body
+from fallow.control.webhooks import account_of, event_body
 from fallow.core.lifecycle import DELIVERY_OVER, DeliveryEvent
 from fallow.core.notices import CHOICES, Channel, DeliveryState, NoticeKind, choice_of, mailed_unasked
 from fallow.core.refusals import Code, Refusal
@@ -104,15 +104,16 @@ class Notices:
         unread: bool = False,
     ) -> tuple[list[NoticeRow], str | None]:
         """Newest first, and what is `after` for the next page. Raises Refusal NOT_FOUND."""
-        limit = max(1, min(limit, _LIMIT_MAX))
+        account_id, limit = account_of(caller), max(1, min(limit, _LIMIT_MAX))
         with self._store.reading() as tx:
             before = self._own(tx.notice(after), caller, after).notice_key if after else None
-            rows = tx.notices(caller.account_id, before=before, limit=limit + 1, kinds=kinds, unread=unread)
+            rows = tx.notices(account_id, before=before, limit=limit + 1, kinds=kinds, unread=unread)
         return rows[:limit], rows[limit - 1].notice_id if len(rows) > limit else None
 
     def unread(self, caller: Caller) -> int:
+        account_id = account_of(caller)
         with self._store.reading() as tx:
-            return tx.unread_notices(caller.account_id)
+            return tx.unread_notices(account_id)
 
     def one(self, caller: Caller, notice_id: str) -> NoticeRow:
         """Raises Refusal NOT_FOUND, also for other people's."""
@@ -121,17 +122,18 @@ class Notices:
 
     def read(self, caller: Caller, notice_id: str | None) -> None:
         """None: all of them. Raises Refusal NOT_FOUND."""
-        now = self._clock.now()
+        account_id, now = account_of(caller), self._clock.now()
         with self._store.transaction() as tx:
             if notice_id is None:
-                tx.read_notices(caller.account_id, now)
-            elif not tx.read_notice(caller.account_id, notice_id, now):
+                tx.read_notices(account_id, now)
+            elif not tx.read_notice(account_id, notice_id, now):
                 raise _no_notice(notice_id)
 
     def choices(self, caller: Caller) -> dict[NoticeKind, bool]:
         """For each kind, whether mail about it is sent to the account's confirmed address."""
+        account_id = account_of(caller)
         with self._store.reading() as tx:
-            chosen = tx.notice_choices(caller.account_id)
+            chosen = tx.notice_choices(account_id)
         return {kind: chosen.get(kind, mailed_unasked(kind)) for kind in CHOICES}
 
     def choose(self, account_id: str, wanted: dict[NoticeKind, bool]) -> None:
@@ -149,11 +151,11 @@ class Notices:
         self, caller: Caller, after: str | None, limit: int, webhook_id: str = "", notice_id: str = ""
     ) -> tuple[list[ListedDelivery], str | None]:
         """Newest first, and what is `after` for the next page. Raises Refusal NOT_FOUND."""
-        limit = max(1, min(limit, _LIMIT_MAX))
+        account_id, limit = account_of(caller), max(1, min(limit, _LIMIT_MAX))
         with self._store.reading() as tx:
             before = self._delivery(tx.delivery(after), caller, after).delivery_key if after else None
             key = self._own(tx.notice(notice_id), caller, notice_id).notice_key if notice_id else None
-            rows = tx.deliveries(caller.account_id, before=before, limit=limit + 1, target=webhook_id, notice_key=key)
+            rows = tx.deliveries(account_id, before=before, limit=limit + 1, target=webhook_id, notice_key=key)
         return rows[:limit], rows[limit - 1].delivery.delivery_id if len(rows) > limit else None
 
     def delivery(self, caller: Caller, delivery_id: str) -> tuple[ListedDelivery, list[TryRow]]:
@@ -208,12 +210,12 @@ class Notices:
             return tx.confirm_email(account_id, email, self._clock.now())
 
     def _own(self, row: NoticeRow | None, caller: Caller, notice_id: str | None) -> NoticeRow:
-        if row is None or row.account_id != caller.account_id:
+        if row is None or row.account_id != account_of(caller):
             raise _no_notice(notice_id or "")
         return row
 
     def _delivery(self, row: DeliveryRow | None, caller: Caller, delivery_id: str | None) -> DeliveryRow:
-        if row is None or row.account_id != caller.account_id:
+        if row is None or row.account_id != account_of(caller):
             raise Refusal(Code.NOT_FOUND, f"There is no delivery {(delivery_id or '')[:80]!r}.", "See /notices.")
         return row
 

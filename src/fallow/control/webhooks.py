@@ -18,7 +18,7 @@ from fallow.control.sending import PostWebhook, Sent
 from fallow.control.texts import one_line
 from fallow.core.notices import EVENTS, NoticeKind
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import Micros
+from fallow.core.words import Micros, Scope
 from fallow.store.port import Store, WebhookRow
 
 WEBHOOKS_MAX: Final = 100  # of one account
@@ -40,7 +40,7 @@ class Webhooks:
 
     def add(self, caller: Caller, name: str, url: str, events: Sequence[str] = ()) -> WebhookRow:
         """events: kinds of notices; none: all. Its secret is for showing once. Raises Refusal BAD_REQUEST."""
-        account_id = _account_of(caller)
+        account_id = account_of(caller)
         row = WebhookRow(
             webhook_id="wh_" + secrets.token_hex(12),
             account_id=account_id,
@@ -62,7 +62,7 @@ class Webhooks:
 
     def listed(self, caller: Caller, after: str | None, limit: int) -> tuple[list[WebhookRow], bool]:
         """Newest first, and whether there are more. after: the last of the page before. Raises Refusal NOT_FOUND."""
-        account_id = _account_of(caller)
+        account_id = account_of(caller)
         before = self.one(caller, after).webhook_key if after else None
         with self._store.reading() as tx:
             rows = tx.webhooks(account_id, before=before, limit=limit + 1)
@@ -70,9 +70,10 @@ class Webhooks:
 
     def one(self, caller: Caller, webhook_id: str) -> WebhookRow:
         """Raises Refusal NOT_FOUND, also for other people's."""
+        account_id = account_of(caller)
         with self._store.reading() as tx:
             row = tx.webhook(webhook_id)
-        if row is None or row.account_id != caller.account_id:
+        if row is None or row.account_id != account_id:
             raise Refusal(Code.NOT_FOUND, f"There is no webhook {webhook_id[:80]!r}.", "See fallow webhook list.")
         return row
 
@@ -189,9 +190,13 @@ def signature(secret: str, event_id: str, seconds: int, body: bytes) -> str:
     return "v1," + base64.b64encode(signed.digest()).decode()
 
 
-def _account_of(caller: Caller) -> str:
+def account_of(caller: Caller) -> str:
+    """Whose notices and webhooks they may see: their own. A key that a worker carries opens neither, for it lies on
+    other people's machines. Raises Refusal UNAUTHENTICATED or FORBIDDEN."""
     if not caller.account_id:
         raise Refusal(Code.UNAUTHENTICATED, "Nobody is signed in.", "Pass an API key, or sign in.")
+    if caller.key_id:
+        caller.needs(Scope.SUBMIT, Scope.OPERATE)
     return caller.account_id
 
 

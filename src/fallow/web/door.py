@@ -8,13 +8,28 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from fallow.web import accounts, estimates, events, feeds, health, inputs, jobs, keys, objects, pages, readings, work
+from fallow.web import (
+    accounts,
+    estimates,
+    events,
+    feeds,
+    health,
+    inputs,
+    jobs,
+    keys,
+    notices,
+    objects,
+    pages,
+    readings,
+    work,
+)
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
 from fallow.web.description import Describing
 from fallow.web.edge import Edge
 from fallow.web.failures import handlers
 from fallow.web.health import VERSION
+from fallow.web.openai import webhooks as openai_webhooks
 from fallow.web.ui.site import build_site
 
 _SAYS = (
@@ -73,6 +88,8 @@ def _described(door: Door) -> FastAPI:
         readings.router,
         inputs.router,
         keys.router,
+        notices.router,
+        openai_webhooks.router,
         feeds.router,
         accounts.router,
     ):

@@ -71,7 +71,7 @@ def mail_sender(settings: Settings) -> PostMail | None:
         try:
             with _Connection(relay.scheme, host, port, context, settings.send_seconds) as smtp:
                 if user:
-                    smtp.login(user, password)
+                    _sign_in(smtp, user, password)
                 return _handed_over(smtp, mail, settings.smtp_from)
         except smtplib.SMTPResponseException as wrong:
             return Sent(Verdict.AGAIN, wrong.smtp_code, _said(wrong.smtp_code, wrong.smtp_error))
@@ -79,6 +79,14 @@ def mail_sender(settings: Settings) -> PostMail | None:
             return Sent(Verdict.AGAIN, 0, f"The mail relay cannot be used: {str(wrong) or type(wrong).__name__}")
 
     return post
+
+
+def _sign_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
+    """Some relays hang up on a wrong password instead of saying so."""
+    try:
+        smtp.login(user, password)
+    except smtplib.SMTPServerDisconnected:
+        raise smtplib.SMTPException("it hung up while signing in; is the password right?") from None
 
 
 def _handed_over(smtp: smtplib.SMTP, mail: Mail, sender: str) -> Sent:

@@ -6,13 +6,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
+from fallow.web.letters import router as letters
 from fallow.web.ui.jobs_page import router as jobs_page
 from fallow.web.ui.problems import handlers
 from fallow.web.ui.sign_in_page import router as sign_in_page
 from fallow.web.ui.statics import static
 from fallow.web.ui.workers_page import router as workers_page
 
-ROUTERS = (sign_in_page, jobs_page, workers_page)
+ROUTERS = (letters, sign_in_page, jobs_page, workers_page)
 
 
 def build_site(door: Door) -> "Site":
