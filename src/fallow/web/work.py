@@ -39,6 +39,7 @@ _TO_HELLO: Final = msgspec.json.Decoder(wire.Hello)
 _few_threads: Final = ThreadPoolExecutor(4, "fallow-work")
 _ID_MAX: Final = 2**53
 _TEXT_MAX: Final = 200
+_IMAGES_MAX: Final = 1000
 _PATIENCE_SECONDS_MAX: Final = 2.0
 _STEPS_MAX: Final = 16
 _LABELS: Final = {each.value: each for each in Label}
@@ -118,6 +119,8 @@ def _hello(door: Door, caller: Caller, _request: Request, body: bytes) -> bytes:
         raise Refusal(
             Code.BAD_REQUEST, f"{said.label[:60]!r} is no label.", f"Use one of {', '.join(sorted(_LABELS))}."
         )
+    if len(said.capability.images) > _IMAGES_MAX or any(len(each) > _TEXT_MAX for each in said.capability.images):
+        raise Refusal(Code.BAD_REQUEST, "The worker names too many images.", "Use an agent of the server's release.")
     _bounded(said.time, said.capability.memory_bytes, said.capability.disk_bytes, said.capability.slots)
     joining = Joining(
         public_key=said.public_key,

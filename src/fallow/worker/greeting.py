@@ -5,6 +5,7 @@ from fallow.protocols.rest import work as wire
 from fallow.worker import machine
 from fallow.worker.equipment import Equipment
 from fallow.worker.identity import Identity
+from fallow.worker.images import kept_images
 from fallow.worker.options import AgentOptions
 from fallow.worker.slot import CONTRACTS
 
@@ -25,6 +26,7 @@ def hello(options: AgentOptions, identity: Identity, equipment: Equipment, sessi
             contracts=tuple(CONTRACTS),
             accelerators=equipment.accelerators,
             version=machine.fallow_version(),
+            images=kept_images(equipment.containers) if equipment.containers else (),
         ),
         time=SystemClock().now(),
         label=options.label,

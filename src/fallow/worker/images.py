@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -23,6 +24,8 @@ from fallow.worker.transfer import TransferFailed, fetch
 PREPARE_SECONDS = 3600.0
 CACHE_BYTES_MAX = 20 << 30
 DIGEST = "sha256:"
+KEPT_MAX = 100
+_OUR_NAME = re.compile(r"(?:localhost/fallow:|(?:docker\.io/library/)?fallow-)([0-9a-f]{16})(?::latest)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,13 @@ class Images:
             path.unlink()
         if shutil.disk_usage(self._blobs).free < needed:
             raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def kept_images(engine: OciEngine) -> tuple[str, ...]:
+    """Beginnings of the digests of images that fallow put into this engine; nothing is told of the owner's others."""
+    answer = engine.command("images", "--format", "{{.Repository}}:{{.Tag}}", seconds=30.0)
+    found = {match[1] for line in answer.stdout.splitlines() if (match := _OUR_NAME.fullmatch(line.strip()))}
+    return tuple(DIGEST + each for each in sorted(found))[:KEPT_MAX]
 
 
 def _pinned(need: ImageNeed) -> str:

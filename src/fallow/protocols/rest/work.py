@@ -17,7 +17,8 @@ class Accelerator(msgspec.Struct, frozen=True):
 
 
 class CapabilityMessage(msgspec.Struct, frozen=True):
-    """What a worker has. engines: those that passed the worker's own smoke run."""
+    """What a worker has. engines: those that passed the worker's own smoke run. images: beginnings of the digests of
+    images that it keeps for fallow, such as "sha256:0123456789abcdef"."""
 
     platform: str  # "linux/amd64"
     cores: float
@@ -28,6 +29,7 @@ class CapabilityMessage(msgspec.Struct, frozen=True):
     contracts: tuple[str, ...]
     accelerators: tuple[Accelerator, ...] = ()
     version: str = ""
+    images: tuple[str, ...] = ()
 
 
 class Hello(msgspec.Struct, frozen=True):
