@@ -1,18 +1,23 @@
 """The scheduler: which attempts a worker gets, and why a job's chunks are not being sent."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
 
 from fallow.clock import Clock
+from fallow.control.shares import Shares
 from fallow.core.matching import Capability, explain, mismatches
 from fallow.core.words import Contract, JobState, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, Leased, Store, Tx, WorkerRow
 
 _JOBS_LOOKED_AT = 64  # per call; a worker that fits none of so many waits for its next one
+_JOBS_OF_ACCOUNT = 16  # the same for each account, where there are more jobs than can be looked at
+_ACCOUNTS_LOOKED_AT = 256
+_ACCOUNTS_SERVED = 32  # per call
+_CROWD_MICROS = 2_000_000
 _FLEET_SECONDS = 1.0
 _FEED_QUEUE = 16  # pieces of a feed for each worker; with more of them nobody is idle, and calls are saved
 _ACTIVE = (JobState.PLANNING, JobState.RUNNING)
@@ -38,40 +43,113 @@ class Offer:
     leased: Leased
 
 
-class Scheduler:
-    """Leases attempts. Keeps nothing that a restart could lose."""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One worker's request, while it is answered. same_after: see Tx.lease. holding: attempts it is at already."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+    tx: Tx
+    worker: WorkerRow
+    fits: Capability
+    now: Micros
+    same_after: Micros
+    holding: int
+
+
+class Scheduler:
+    """Leases attempts. Keeps nothing that a restart could lose, but for seconds of who was given how much."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings, shares: Shares | None = None) -> None:
         self._store = store
         self._clock = clock
         self._settings = settings
+        self._shares = shares or Shares(clock, settings)
         self._fleet: tuple[Micros, frozenset[str]] = (Micros(0), frozenset())
+        self._crowd: tuple[Micros, frozenset[str]] = (Micros(0), frozenset())
 
     def lease(self, tx: Tx, worker: WorkerRow, want: int, now: Micros, holding: int = 0) -> list[Offer]:
-        """Up to `want` attempts, by priority, then age. Nothing for a worker that rests or is held.
+        """Up to `want` attempts: between accounts by their shares, within one by priority, then age. Nothing for a
+        worker that rests or is held.
 
         holding: how many it is at already."""
-        offers: list[Offer] = []
         if want <= 0 or worker.backoff_until > now or worker.held_at:
-            return offers
+            return []
         fits = capability_of(worker, now, self._settings.silence_seconds)
-        same_after = self._same_after(tx, worker, now)
-        for job in tx.leasable_jobs(_JOBS_LOOKED_AT):
-            if mismatches(job.spec, fits):
+        asking = _Asking(tx, worker, fits, now, self._same_after(tx, worker, now), holding)
+        jobs = tx.leasable_jobs(_JOBS_LOOKED_AT)
+        accounts = {job.account_id for job in jobs}
+        crowded = len(jobs) == _JOBS_LOOKED_AT  # others may be hidden behind these
+        if crowded:
+            accounts |= self._crowded(tx, now)
+        if len(accounts) <= 1:
+            return self._take(asking, jobs, want)
+        return self._shared(asking, self._by_account(asking, jobs, accounts if crowded else frozenset(), want), want)
+
+    def _take(self, asking: _Asking, jobs: Iterable[JobRow], want: int, given: int = 0) -> list[Offer]:
+        """Up to `want` attempts of these jobs, first job first. given: how many the worker gets of others."""
+        offers: list[Offer] = []
+        for job in jobs:
+            if mismatches(job.spec, asking.fits):
                 continue
             missing = want - len(offers)
             if job.spec.feed:
-                missing = min(missing, self._fed(tx, job, fits.slots - holding - len(offers), now))
+                free_slots = asking.fits.slots - asking.holding - given - len(offers)
+                missing = min(missing, self._fed(asking.tx, job, free_slots, asking.now))
             if missing <= 0:
                 continue
             if job.counters.attempts_queued < missing and job.counters.chunks_planned:
-                tx.open_chunks(job.job_key, max(self._settings.open_ahead, missing), now, "scheduler")
-            deadline = Micros(now + self.lease_micros(job))
-            taken = tx.lease(job.job_key, worker.worker_id, missing, now, deadline, same_after)
+                ahead = max(self._settings.open_ahead, missing)
+                asking.tx.open_chunks(job.job_key, ahead, asking.now, "scheduler")
+            deadline = Micros(asking.now + self.lease_micros(job))
+            worker_id = asking.worker.worker_id
+            taken = asking.tx.lease(job.job_key, worker_id, missing, asking.now, deadline, asking.same_after)
             offers.extend(Offer(job, leased) for leased in taken)
             if len(offers) >= want:
                 break
         return offers
+
+    def _shared(self, asking: _Asking, jobs: dict[str, list[JobRow]], want: int) -> list[Offer]:
+        """The same between accounts. What one of them cannot use after all, the others get."""
+        portions = self._shares.divide(want, jobs, asking.now)
+        offers: list[Offer] = []
+        empty: set[str] = set()
+        for account, count in [*portions, *((account, want) for account, _ in portions)]:
+            wanted = min(count, want - len(offers))
+            if wanted <= 0 or account in empty:
+                continue
+            taken = self._take(asking, jobs[account], wanted, len(offers))
+            if len(taken) < wanted:
+                empty.add(account)
+            for job in {offer.job.job_key: offer.job for offer in taken}.values():
+                leased = [offer.leased for offer in taken if offer.job.job_key == job.job_key]
+                self._shares.gave(job, leased, jobs, asking.now)
+            offers.extend(taken)
+        return offers
+
+    def _by_account(
+        self, asking: _Asking, jobs: Sequence[JobRow], crowd: Collection[str], want: int
+    ) -> dict[str, list[JobRow]]:
+        """Each account's jobs that fit the worker. crowd: all accounts, where `jobs` may not show each of them."""
+        found: dict[str, list[JobRow]] = {}
+        if not crowd:
+            for job in jobs:
+                if not mismatches(job.spec, asking.fits):
+                    found.setdefault(job.account_id, []).append(job)
+            return found
+        for account in self._shares.order(crowd, asking.now)[:_ACCOUNTS_LOOKED_AT]:
+            own = asking.tx.leasable_jobs_of(account, _JOBS_OF_ACCOUNT)
+            if fitting := [job for job in own if not mismatches(job.spec, asking.fits)]:
+                found[account] = fitting
+            if len(found) >= min(want, _ACCOUNTS_SERVED):
+                break
+        return found
+
+    def _crowded(self, tx: Tx, now: Micros) -> frozenset[str]:
+        """All accounts with something to hand out, as of a moment ago."""
+        at, accounts = self._crowd
+        if not at <= now < at + _CROWD_MICROS:
+            accounts = frozenset(tx.leasable_accounts())
+            self._crowd = (now, accounts)
+        return accounts
 
     def _fed(self, tx: Tx, job: JobRow, free_slots: int, now: Micros) -> int:
         """How much of a feed one worker may take: somebody waits for it, so none takes ahead what others could run now.

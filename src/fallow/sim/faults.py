@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from fallow.core.chapter import Witness
 from fallow.store.port import Store, Tx
 
 
@@ -54,13 +55,14 @@ class Process:
 
 
 class DyingStore:
-    """A Store of one process. The process may die before or after each commit."""
+    """A Store of one process. The process may die before or after each commit. witness: of this process."""
 
-    def __init__(self, store: Store, faults: Faults, process: Process) -> None:
+    def __init__(self, store: Store, faults: Faults, process: Process, witness: Witness | None = None) -> None:
         self.dialect = store.dialect
         self._store = store
         self._faults = faults
         self._process = process
+        self._witness = witness
 
     def migrate(self) -> None:
         self._store.migrate()
@@ -76,6 +78,8 @@ class DyingStore:
             finally:
                 self._faults.writing = False
         self._faults.committed()
+        if self._witness is not None:
+            self._witness.heard(tx.ledger.chapter)  # type: ignore[attr-defined]  # as the stores themselves tell it
         self._point(Point.AFTER_COMMIT)
 
     @contextmanager

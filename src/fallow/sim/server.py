@@ -25,6 +25,7 @@ from fallow.control.planner import Planner
 from fallow.control.plugins import Plugs
 from fallow.control.results import Results
 from fallow.control.scheduler import Scheduler
+from fallow.control.shares import Shares
 from fallow.control.transitioner import Transitioner
 from fallow.control.verifier import Verifier
 from fallow.control.views import Views
@@ -89,8 +90,9 @@ class Server:
     def __init__(self, ground: Ground, name: str) -> None:
         self.name = name
         self.process = Process()
-        store: Store = DyingStore(ground.store, ground.faults, self.process)
         clock, settings, plugs = ground.clock, ground.settings, ground.plugs
+        shares = Shares(clock, settings)
+        store: Store = DyingStore(ground.store, ground.faults, self.process, shares)
         places = Places(
             artifacts=ground.artifacts,
             open_source=_source_opener(ground),
@@ -99,7 +101,7 @@ class Server:
             clock=clock,
             url_seconds=settings.url_seconds,
         )
-        scheduler = Scheduler(store, clock, settings)
+        scheduler = Scheduler(store, clock, settings, shares)
         transitioner = Transitioner(store, clock, settings, name)
         self.store = store
         self.places = places
@@ -116,6 +118,7 @@ class Server:
             "verifier": Verifier(store, places, plugs, settings, f"{name}-verifier").step,
             "assimilator": Assimilator(store, places, plugs, settings, name).step,
             "janitor": Janitor(store, places, settings, name).step,
+            "shares": lambda: shares.step(store),
         }
         self._door = cast(Door, _WorkDoor(settings, clock, self.work, places, _COUNTERS, Feeds(store, places)))
 

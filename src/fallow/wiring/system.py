@@ -26,8 +26,8 @@ from fallow.control.assimilator import Assimilator
 from fallow.control.callers import OPERATORS, Keys
 from fallow.control.charts import Charts
 from fallow.control.estimates import Estimates
-from fallow.control.fleet_history import Fleet
 from fallow.control.feeds import Feeds
+from fallow.control.fleet_history import Fleet
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
@@ -37,10 +37,12 @@ from fallow.control.planner import Planner
 from fallow.control.plugins import Plugs
 from fallow.control.results import Results
 from fallow.control.scheduler import Scheduler
+from fallow.control.shares import Shares
 from fallow.control.transitioner import Transitioner
 from fallow.control.verifier import Verifier
 from fallow.control.views import Views
 from fallow.control.work import Work
+from fallow.core.chapter import Witnesses
 from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings
 from fallow.store.opening import open_store
@@ -52,13 +54,15 @@ from fallow.web.oidc import Oidc
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 from fallow.wiring.images import Finder
-from fallow.wiring.observing import Observing
 from fallow.wiring.noticing import noticing
+from fallow.wiring.observing import Observing
+from fallow.wiring.openai import FORM, openai_of, openai_roles
 from fallow.wiring.roles import Role, Roles
 
 _URL_KEY: Final = "url_key"
 _PEOPLE_KEY: Final = "people_key"
 _LETTER_KEY: Final = "letter_key"
+_SHARES_SECONDS: Final = 2.0
 _SWEEP_SECONDS: Final = 5.0  # nobody waits for what the janitor sweeps
 _PART_SECONDS: Final = 7 * 86400.0  # an upload that nobody went on with is given up
 
@@ -93,20 +97,28 @@ def build(settings: Settings, clock: Clock | None = None, *, workers_here: bool 
     clock = clock or SystemClock()
     make_private(settings.data_dir)
     observing = Observing(settings)
-    store = open_store(settings.database_url, settings.plan_ahead, observing.witness)
+    shares = Shares(clock, settings)
+    store = open_store(settings.database_url, settings.plan_ahead, Witnesses((observing.witness, shares)))
     store.migrate()
     signer = Signer(_secret(store, clock, _URL_KEY), settings.base_url)
     artifacts = _open_artifacts(settings, signer, clock)
     places = _places(settings, artifacts, signer, clock)
-    return _assembled(settings, clock, store, places, observing, workers_here=workers_here)
+    return _assembled(settings, clock, store, places, observing, shares, workers_here=workers_here)
 
 
 def _assembled(
-    settings: Settings, clock: Clock, store: Store, places: Places, observing: Observing, *, workers_here: bool
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    places: Places,
+    observing: Observing,
+    shares: Shares,
+    *,
+    workers_here: bool,
 ) -> System:
     counters = observing.counters(store, clock)
     plugs = Plugs(allow_exec=settings.allow_exec_plugins)
-    scheduler = Scheduler(store, clock, settings)
+    scheduler = Scheduler(store, clock, settings, shares)
     views = Views(store, scheduler)
     shelf = Shelf(places)
     finder = Finder(
@@ -123,11 +135,16 @@ def _assembled(
     telling = noticing(settings, store, clock, socket.gethostname(), _secret(store, clock, _LETTER_KEY))
     bells = Bells()
     roles = Roles(
-        [*_roles(settings, store, places, plugs, served, observing), *_wanted(settings, telling.roles)],
+        [
+            *_roles(settings, store, places, plugs, served, observing),
+            *_wanted(settings, telling.roles),
+            Role("shares", lambda: shares.step(store), _SHARES_SECONDS),
+        ],
         counters,
         {"leases": bells.leases.ring, "answers": bells.answers.ring},
     )
     intake = Intake(store, places, finder, plugs, settings)
+    openai = openai_of(store, places, intake, settings)
     door = Door(
         settings=settings,
         clock=clock,
@@ -153,6 +170,10 @@ def _assembled(
         closing=threading.Event(),
         notices=telling.notices(roles.ring),
         webhooks=telling.webhooks,
+        models=openai.models,
+        files=openai.files,
+        uploads=openai.uploads,
+        batches=openai.batches,
         links=telling.links,
         tracing=observing.tracing,
         oidc=Oidc(settings, clock, people.secret) if settings.oidc_issuer else None,
@@ -167,14 +188,16 @@ def _roles(
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     transitioner = Transitioner(store, places.clock, settings, owner)
     assimilator = Assimilator(store, places, plugs, settings, owner, observing.tracing)
+    planner = Planner(store, places, plugs, settings, owner, form=FORM)
     rest = settings.role_seconds
     parts: list[tuple[str, Role]] = [
-        ("planner", Role("planner", Planner(store, places, plugs, settings, owner).step, rest, then="leases")),
+        ("planner", Role("planner", planner.step, rest, then="leases")),
         ("transitioner", Role("transitioner", transitioner.step, rest, then="assimilator")),
         ("transitioner", Role("expiry", transitioner.expire_jobs, _SWEEP_SECONDS)),
         ("assimilator", Role("assimilator", assimilator.step, rest, then="notifier")),
         ("janitor", Role("janitor", Janitor(store, places, settings, owner).step, _SWEEP_SECONDS)),
         ("janitor", Role("uploads", lambda: served.sweep(_PART_SECONDS) > 0, 3600.0)),
+        *openai_roles(store, places, settings, owner),
     ]
     for number in range(settings.verifier_threads):
         verifier = Verifier(store, places, plugs, settings, f"{owner}-{number}")
