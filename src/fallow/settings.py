@@ -12,7 +12,6 @@ from typing import Any
 
 from fallow.core.refusals import Code, Refusal
 
-
 _ROLES = frozenset(
     ("all", "door", "planner", "transitioner", "verifier", "assimilator", "publisher", "janitor", "notifier", "courier")
 )
@@ -37,8 +36,9 @@ class Settings:
     database: str = _setting("", "postgresql://... for many machines. Empty: SQLite in the data directory.")
     objects: str = _setting("", "s3://bucket/prefix for many machines. Empty: files in the data directory.")
     roles: str = _setting(
-        "all", "Comma-separated roles of this process: door, planner, verifier, assimilator, publisher, janitor, "
-        "notifier, courier."
+        "all",
+        "Comma-separated roles of this process: door, planner, verifier, assimilator, publisher, janitor, "
+        "notifier, courier.",
     )
     allowed_roots: tuple[Path, ...] = _setting(
         (), "Directories that file: inputs and outputs may be under. Empty: none."
@@ -54,6 +54,7 @@ class Settings:
     url_seconds: int = _setting(24 * 3600, "How long a signed URL opens its object.")
     plan_ahead: int = _setting(20_000, "Chunks that wait at most; the planner of a larger job pauses.")
     open_ahead: int = _setting(256, "Planned chunks are opened in steps of so many.")
+    client_seconds: float = _setting(60.0, "A client that stops or drips for so long in a request is cut off.")
     request_bytes_max: int = _setting(16 * 1024 * 1024, "Largest JSON request. Uploads are not JSON.")
     batch_lines_max: int = _setting(50_000, "Requests of one batch file; each costs the planner 100 bytes of memory.")
     batch_file_bytes_max: int = _setting(200 * 1024 * 1024, "Largest batch file that is run.")

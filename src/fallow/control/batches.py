@@ -30,7 +30,7 @@ _PEEK_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """options: what the batch says for fallow alone. sha256: of the request's body; repeated: the client says that it
+    """options: what the batch says for fallow alone. extra: its members that are somebody else's business. sha256: of the request's body; repeated: the client says that it
     tries again."""
 
     input_file_id: str
@@ -40,6 +40,7 @@ class BatchRequest:
     metadata: Mapping[str, str]
     output_expires_seconds: int | None
     options: Mapping[str, Any]
+    extra: Mapping[str, Any]
     sha256: str
     repeated: bool
 
@@ -89,7 +90,7 @@ class Batches:
                 model=model,
                 input_file_id=file.file_id,
                 completion_window=request.window,
-                metadata=msgspec.json.encode(request.metadata).decode(),
+                metadata=msgspec.json.encode({"metadata": request.metadata, "extra": request.extra}).decode(),
                 request_sha256=request.sha256,
                 output_expires_seconds=request.output_expires_seconds,
                 created_at=now,

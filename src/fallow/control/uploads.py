@@ -2,9 +2,11 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fallow.artifacts.port import Writer
 from fallow.control.callers import Caller
 from fallow.control.files import Files, Naming, file_key
 from fallow.control.places import Places
@@ -63,8 +65,12 @@ class Uploads:
             tx.add_upload(row)
         return Uploaded(row)
 
-    def add_part(self, caller: Caller, upload_id: str, pieces: Iterable[bytes]) -> UploadPartRow:
-        """Raises Refusal STATE_CONFLICT when the upload is over, TOO_LARGE when a part is larger than the whole."""
+    @contextmanager
+    def incoming_part(self, caller: Caller, upload_id: str) -> Iterator["IncomingPart"]:
+        """A part that is being written; there when the context ends, else nothing is left of it.
+
+        Raises Refusal STATE_CONFLICT when the upload is over, TOO_LARGE when its parts are more than the whole.
+        """
         upload = self._pending(caller, upload_id)
         with self._store.reading() as tx:
             known = tx.upload_parts(upload_id)
@@ -73,16 +79,17 @@ class Uploads:
         part_id = f"part_{secrets.token_hex(12)}"
         # A sender may repeat a part whose answer was lost, so all together may be more than the whole; not much more.
         left = 2 * upload.size_bytes - sum(part.size_bytes for part in known)
-        stored = self._places.artifacts.put(
-            f"parts/{upload_id}/{part_id}", _bounded(pieces, min(upload.size_bytes, left))
-        )
+        with self._places.artifacts.stream_writer(f"parts/{upload_id}/{part_id}") as writer:
+            coming = IncomingPart(writer, min(upload.size_bytes, left))
+            yield coming
+        stored = writer.stored
         part = UploadPartRow(part_id, upload_id, stored.key, stored.size_bytes, self._places.clock.now())
         with self._store.transaction() as tx:
             kept = tx.add_upload_part(part)
         if not kept:
             self._places.artifacts.delete([stored.key])
             raise _over(upload_id, "over")
-        return part
+        coming.row = part
 
     def complete(self, caller: Caller, upload_id: str, part_ids: Sequence[str], md5: str | None) -> Uploaded:
         """The parts, in this order, are a file now. Asked again, it gives the same file.
@@ -195,12 +202,18 @@ def _over(upload_id: str, state: str) -> Refusal:
     return Refusal(Code.STATE_CONFLICT, f"The upload {upload_id} is {state}.", "Create another one.")
 
 
-def _bounded(pieces: Iterable[bytes], size_bytes_max: int) -> Iterable[bytes]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > size_bytes_max:
+class IncomingPart:
+    """A part on its way in. row: there after the context."""
+
+    def __init__(self, writer: Writer, size_bytes_max: int) -> None:
+        self.row: UploadPartRow | None = None
+        self._writer = writer
+        self._size_bytes_max = size_bytes_max
+
+    def write(self, data: bytes) -> None:
+        """Appends. Raises Refusal TOO_LARGE or STORAGE_FULL."""
+        if self._writer.size_bytes + len(data) > self._size_bytes_max:
             raise Refusal(
                 Code.TOO_LARGE, "The parts have more bytes than the upload was announced with.", "Create another one."
             )
-        yield piece
+        self._writer.write(data)

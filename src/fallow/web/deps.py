@@ -9,19 +9,23 @@ from fastapi import Depends, Request
 
 from fallow.artifacts.served import Served
 from fallow.clock import Clock
+from fallow.control.batches import Batches
 from fallow.control.callers import Caller, Keys
 from fallow.control.charts import Charts
 from fallow.control.estimates import Estimates
-from fallow.control.fleet_history import Fleet
 from fallow.control.feeds import Feeds
+from fallow.control.files import Files
+from fallow.control.fleet_history import Fleet
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
 from fallow.control.links import Links
+from fallow.control.models import Models
 from fallow.control.notices import Notices
 from fallow.control.people import People
 from fallow.control.places import Places
 from fallow.control.results import Results
 from fallow.control.tracing import Tracing
+from fallow.control.uploads import Uploads
 from fallow.control.views import Views
 from fallow.control.webhooks import Webhooks
 from fallow.control.work import Work
@@ -65,6 +69,10 @@ class Door:
     closing: Event
     notices: Notices
     webhooks: Webhooks
+    models: Models
+    files: Files
+    uploads: Uploads
+    batches: Batches
     links: Links
     tracing: Tracing | None = None
     oidc: Oidc | None = None

@@ -29,7 +29,7 @@ from fallow.web.description import Describing
 from fallow.web.edge import Edge
 from fallow.web.failures import handlers
 from fallow.web.health import VERSION
-from fallow.web.openai import webhooks as openai_webhooks
+from fallow.web.openai.app import build_openai
 from fallow.web.ui.site import build_site
 
 _SAYS = (
@@ -41,7 +41,14 @@ _SAYS = (
 def build_app(door: Door) -> ASGIApp:
     """The application. It keeps nothing: any number of processes may serve the same rows and bytes."""
     described = _described(door)
-    app = Starlette(routes=[*_plain_routes(described), build_site(door), Mount("/", Bounds(described, door.settings))])
+    app = Starlette(
+        routes=[
+            *_plain_routes(described),
+            Mount("/v1", build_openai(door)),
+            build_site(door),
+            Mount("/", Bounds(described, door.settings)),
+        ]
+    )
     app.exception_handlers.update(handlers())
     app.state.door = door
     return Edge(app, door.counters)
@@ -89,7 +96,6 @@ def _described(door: Door) -> FastAPI:
         inputs.router,
         keys.router,
         notices.router,
-        openai_webhooks.router,
         feeds.router,
         accounts.router,
     ):

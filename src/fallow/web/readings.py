@@ -75,7 +75,7 @@ def _page(lines: Iterator[bytes], after: int, expected: int, *, gaps: bool) -> t
 def output(door: TheDoor, who: Who, job_id: NamedJob, name: str, request: Request) -> Response:
     """output.jsonl, errors.jsonl or manifest.json of a finished job, whole or by Range."""
     media_type = _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-    return _ranged(request, door.results.output(who, job_id, name), media_type)
+    return ranged(request, door.results.output(who, job_id, name), media_type)
 
 
 @router.head("/attempts/{attempt_id}/log", include_in_schema=False)
@@ -83,10 +83,10 @@ def output(door: TheDoor, who: Who, job_id: NamedJob, name: str, request: Reques
 def log(door: TheDoor, who: Who, job_id: NamedJob, attempt_id: int, request: Request) -> Response:
     """What the attempt's container wrote to stderr, whole or by Range."""
     content = door.results.log(who, job_id, min(max(attempt_id, 0), 2**53))
-    return _ranged(request, content, "text/plain; charset=utf-8")
+    return ranged(request, content, "text/plain; charset=utf-8")
 
 
-def _ranged(request: Request, content: Content, media_type: str) -> Response:
+def ranged(request: Request, content: Content, media_type: str) -> Response:
     """All of it or the one range that was asked for (RFC 9110, 13 and 14). Raises Refusal RANGE_NOT_SATISFIABLE."""
     etag = '"' + content.etag.strip('"') + '"'
     headers = {"etag": etag, "accept-ranges": "bytes", "x-content-type-options": "nosniff"}

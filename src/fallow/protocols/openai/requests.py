@@ -125,4 +125,3 @@ class RequestLines:
         elif self._rules.model and model != self._rules.model:
             message = f"All requests of a batch are for one model; the first one's is {self._rules.model!r}."
             self._add("mismatched_model", message, number, "body.model")
-

@@ -1,4 +1,4 @@
-"""/v1/webhook_endpoints: webhooks as the openai package knows them. They are the same ones as under /api/webhooks."""
+"""Webhooks as the openai package knows them, to be mounted under /v1. They are the same ones as under /api/webhooks."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from fallow.store.port import WebhookRow
 from fallow.web.deps import TheDoor, Who
 from fallow.web.notices import checked_id
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter()
 _EventTypes = Annotated[list[str], Field(min_length=1, max_length=100)]
 _LIMIT_MAX = 100
 
