@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from fallow.control.callers import Caller
 from fallow.core.chunk import Attempt
 from fallow.core.job import Chunking, RetryPolicy, VerifyMethod, VerifyPolicy
 from fallow.core.lifecycle import JOB_OVER
@@ -25,7 +26,14 @@ class Fleet:
             self.world.add_worker(name)
 
     def submit(
-        self, items: int, *, bad: Iterable[int] = (), quorum: int = 1, chunk_items: int = 10, **more: object
+        self,
+        items: int,
+        *,
+        bad: Iterable[int] = (),
+        quorum: int = 1,
+        chunk_items: int = 10,
+        by: Caller = SUBMITTER,
+        **more: object,
     ) -> "Job":
         """A job over {"n": 0..items-1}; the items in `bad` make the image crash. more: members of Submission."""
         name = f"job-{len(self.world.inputs.files)}"
@@ -39,7 +47,7 @@ class Fleet:
             chunking=Chunking(items=chunk_items),
             verify=VerifyPolicy(VerifyMethod.QUORUM, quorum) if quorum > 1 else VerifyPolicy(),
         )
-        self.world.server.intake.submit(SUBMITTER, replace(submission, **more))  # type: ignore[arg-type]
+        self.world.server.intake.submit(by, replace(submission, **more))  # type: ignore[arg-type]
         return Job(self.world, name)
 
     def worker(self, name: str, label: Label | None = None) -> "Worker":
