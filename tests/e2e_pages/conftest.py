@@ -29,10 +29,8 @@ AXE = ROOT / ".cache" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
 EVIL = "<script>alert(1)</script>"
-LOGIC = """
-case "$line" in *'"n": 7}'*) echo "seven is not wanted" >&2; echo '{"error":{"code":"seven","message":"no sevens"}}';;
-*) echo "$line";; esac
-"""
+LOGIC = """case "$line" in *'"n": 7}'*) echo "seven is not wanted" >&2; echo '{"error":{"code":"seven","message":"no sevens"}}';;
+*) echo "$line";; esac"""
 
 
 @dataclass(frozen=True)
@@ -116,9 +114,11 @@ def _work(site: Site, *job_ids: str) -> None:
     worker = threading.Thread(target=run_agent, args=(options, stop))
     worker.start()
     over = {"completed", "failed", "cancelled", "expired"}
-    until(f"the end of {job_ids}", lambda: all(site.state(each) in over for each in job_ids), 120)
-    stop.set()
-    worker.join(30)
+    try:
+        until(f"the end of {job_ids}", lambda: all(site.state(each) in over for each in job_ids), 120)
+    finally:
+        stop.set()
+        worker.join(30)
 
 
 @pytest.fixture(scope="session")
