@@ -37,7 +37,7 @@ class BatchRequest:
     endpoint: str
     window: str
     window_seconds: int
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] | None
     output_expires_seconds: int | None
     options: Mapping[str, Any]
     extra: Mapping[str, Any]
@@ -208,7 +208,7 @@ class Batches:
                 output_uri=None,
                 retry=replace(asked.retry, error_threshold=1.0),
                 expires_seconds=seconds,
-                name=asked.name or request.metadata.get("description", "")[:200],
+                name=asked.name or (request.metadata or {}).get("description", "")[:200],
             ),
         )
 

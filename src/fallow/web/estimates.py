@@ -18,8 +18,8 @@ from fallow.protocols.rest.estimates import (
     TimeView,
 )
 from fallow.protocols.rest.jobs import JobRequest, RangeMessage
-from fallow.protocols.rest.submissions import submission_of
 from fallow.web.deps import TheDoor, Who
+from fallow.web.models import submission_for
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 _FITS_MAX: Final = 100
@@ -28,7 +28,7 @@ _FITS_MAX: Final = 100
 @router.post("/estimates")
 def estimates(door: TheDoor, who: Who, request: JobRequest) -> EstimateView:
     """What would become of a job: its first items, its chunks, about how long it takes. Nothing is created."""
-    return estimate_view(door.estimates.dry_run(who, submission_of(request)))
+    return estimate_view(door.estimates.dry_run(who, submission_for(door, who, request)))
 
 
 def estimate_view(run: DryRun) -> EstimateView:

@@ -17,10 +17,10 @@ from fallow.protocols.rest.jobs import (
     Story,
     WorkerList,
 )
-from fallow.protocols.rest.submissions import submission_of
 from fallow.store.port import JobRow
 from fallow.web.deps import Door, NamedJob, Reader, TheDoor, Who
 from fallow.web.messages import attempt_view, chunk_view, job_detail, job_summary, story_line, worker_view
+from fallow.web.models import submission_for
 
 CHUNKS_IN_DETAIL = 1000
 _NUMBER_MAX = 2**53
@@ -35,7 +35,7 @@ router = APIRouter(prefix="/api", tags=["jobs"])
 @router.post("/jobs", status_code=201)
 def submit(door: TheDoor, who: Who, request: JobRequest) -> JobDetail:
     """Submit a job. The seed's fields alone are enough."""
-    row = door.intake.submit(who, submission_of(request))
+    row = door.intake.submit(who, submission_for(door, who, request))
     door.counters.submitted()
     door.ring("planner")
     return _detail(door, who, row)

@@ -86,6 +86,7 @@ class JobRequest(_Message):
 
     output_uri: absent or "" keeps the output in fallow's own store, to be read by GET /api/jobs/{id}/output/{name}.
     input_uri: needed, unless it is a feed, whose items come by POST /api/jobs/{id}/items until it is closed.
+    model: the name of a model, whose template then says what runs and how.
     verify: "hash", "quorum:N", "quorum:N:exact|json|numeric" or "quorum:N:numeric:RTOL:ATOL".
     """
 
@@ -119,6 +120,7 @@ class JobRequest(_Message):
     expires_seconds: Annotated[int | None, Field(ge=1)] = None
     retention_seconds: Annotated[int | None, Field(ge=0)] = None
     name: Annotated[str, Field(max_length=200)] = ""
+    model: Annotated[str | None, Field(max_length=400)] = None
 
 
 class Progress(_Message):

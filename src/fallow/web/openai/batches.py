@@ -32,7 +32,7 @@ def create(
         endpoint=asked.endpoint,
         window=asked.completion_window,
         window_seconds=window_seconds(asked.completion_window),
-        metadata=asked.metadata or {},
+        metadata=asked.metadata,
         output_expires_seconds=asked.output_expires_after.seconds if asked.output_expires_after else None,
         options=asked.x_fallow or {},
         extra=_extra(asked),

@@ -11,8 +11,9 @@ from fallow.core.notices import EVENTS, NoticeKind
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.notices import Name, Url
 from fallow.store.port import WebhookRow
-from fallow.web.deps import TheDoor, Who
+from fallow.web.deps import TheDoor
 from fallow.web.notices import checked_id
+from fallow.web.openai.callers import Holder
 
 router = APIRouter()
 _EventTypes = Annotated[list[str], Field(min_length=1, max_length=100)]
@@ -44,7 +45,7 @@ class _Rotate(_Message):
 
 
 @router.post("/webhook_endpoints")
-def create(door: TheDoor, who: Who, request: WebhookCreate) -> dict[str, Any]:
+def create(door: TheDoor, who: Holder, request: WebhookCreate) -> dict[str, Any]:
     """A new webhook. `signing_secret` is shown this once."""
     row = door.webhooks.add(who, request.name, request.url, _known(request.event_types))
     return {**_endpoint(row), "signing_secret": row.secret}
@@ -53,7 +54,7 @@ def create(door: TheDoor, who: Who, request: WebhookCreate) -> dict[str, Any]:
 @router.get("/webhook_endpoints")
 def listed(
     door: TheDoor,
-    who: Who,
+    who: Holder,
     after: Annotated[str | None, Query(max_length=80)] = None,
     limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX)] = 20,
 ) -> dict[str, Any]:
@@ -70,13 +71,13 @@ def listed(
 
 
 @router.get("/webhook_endpoints/{webhook_endpoint_id}")
-def retrieve(door: TheDoor, who: Who, webhook_endpoint_id: str) -> dict[str, Any]:
+def retrieve(door: TheDoor, who: Holder, webhook_endpoint_id: str) -> dict[str, Any]:
     """One webhook."""
     return _endpoint(door.webhooks.one(who, checked_id(webhook_endpoint_id, "webhook endpoint")))
 
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}")
-def update(door: TheDoor, who: Who, webhook_endpoint_id: str, request: WebhookUpdate) -> dict[str, Any]:
+def update(door: TheDoor, who: Holder, webhook_endpoint_id: str, request: WebhookUpdate) -> dict[str, Any]:
     """Change what is given."""
     events = None if request.event_types is None else _known(request.event_types)
     endpoint_id = checked_id(webhook_endpoint_id, "webhook endpoint")
@@ -84,7 +85,7 @@ def update(door: TheDoor, who: Who, webhook_endpoint_id: str, request: WebhookUp
 
 
 @router.delete("/webhook_endpoints/{webhook_endpoint_id}")
-def delete(door: TheDoor, who: Who, webhook_endpoint_id: str) -> dict[str, Any]:
+def delete(door: TheDoor, who: Holder, webhook_endpoint_id: str) -> dict[str, Any]:
     """Nothing is sent there any more."""
     door.webhooks.remove(who, checked_id(webhook_endpoint_id, "webhook endpoint"))
     return {"id": webhook_endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True}
@@ -102,7 +103,7 @@ async def _keeping(request: Request) -> bool:
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}/rotate_secret")
 def rotate_secret(
-    door: TheDoor, who: Who, webhook_endpoint_id: str, keep: Annotated[bool, Depends(_keeping)]
+    door: TheDoor, who: Holder, webhook_endpoint_id: str, keep: Annotated[bool, Depends(_keeping)]
 ) -> dict[str, Any]:
     """A new secret, shown this once."""
     row = door.webhooks.rotate(who, checked_id(webhook_endpoint_id, "webhook endpoint"), keep_old=keep)
@@ -110,7 +111,7 @@ def rotate_secret(
 
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}/test")
-def test(door: TheDoor, who: Who, webhook_endpoint_id: str, request: WebhookTestRequest) -> dict[str, Any]:
+def test(door: TheDoor, who: Holder, webhook_endpoint_id: str, request: WebhookTestRequest) -> dict[str, Any]:
     """Call it now with a sample; `status_code` is what it answered."""
     endpoint_id = checked_id(webhook_endpoint_id, "webhook endpoint")
     sent = door.webhooks.test(who, endpoint_id, request.event_type)
@@ -126,7 +127,7 @@ def test(door: TheDoor, who: Who, webhook_endpoint_id: str, request: WebhookTest
 
 
 @router.get("/webhook_event_types")
-def event_types(who: Who) -> dict[str, Any]:
+def event_types(who: Holder) -> dict[str, Any]:
     """What a webhook can be called for."""
     return {"object": "list", "data": [each.value for each in EVENTS]}
 
