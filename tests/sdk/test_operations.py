@@ -26,6 +26,8 @@ EXAMPLES: dict[str, Any] = {
     "name": "somebody",
     "names": ["output.jsonl"],
     "scopes": ["submit"],
+    "endpoints": ["/v1/embeddings"],
+    "job": {},
     "request": JobRequest(input_uri="s3://b/in.jsonl", container_image="model:1"),
     "number": 0,
     "items": [0],

@@ -5,7 +5,23 @@ import sys
 
 import typer
 
-from fallow.cli import doctor, image, job, keys, logs, results, run, server, sim, story, submit, verify, version, worker
+from fallow.cli import (
+    doctor,
+    image,
+    job,
+    keys,
+    logs,
+    model,
+    results,
+    run,
+    server,
+    sim,
+    story,
+    submit,
+    verify,
+    version,
+    worker,
+)
 from fallow.core.refusals import Code, Refusal
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
@@ -19,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, submit, job, results, logs, story, verify, server, worker, doctor, keys, image, sim, version):
+for part in (run, submit, job, results, logs, story, verify, server, worker, doctor, keys, model, image, sim, version):
     part.register(app)
 
 

@@ -12,6 +12,7 @@ from fallow.core.words import ChunkState, JobState
 from fallow.protocols.rest.jobs import (
     AttemptView,
     ChunkView,
+    FeedView,
     JobDetail,
     JobRequest,
     JobSummary,
@@ -21,8 +22,10 @@ from fallow.protocols.rest.jobs import (
     Uploaded,
     WorkerView,
 )
+from fallow.protocols.rest.models import ModelView
 from fallow.sdk.client import Client
 from fallow.sdk.downloads import OUTPUT_FILES
+from fallow.sdk.feeds import Answers, Feed
 from fallow.sdk.job import Job
 from fallow.sdk.mapping import OnError
 from fallow.sdk.results import Result
@@ -103,6 +106,46 @@ class AsyncJob:
 
     def events(self, after: int = 0) -> AsyncIterator[StoryLine]:
         return iterated(lambda: self._sync.events(after))
+
+
+class AsyncFeed:
+    """See Feed. May be used in an `async with`, at whose end it is closed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._sync = feed
+
+    @property
+    def job_id(self) -> str:
+        return self._sync.job_id
+
+    async def __aenter__(self) -> "AsyncFeed":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def job(self) -> AsyncJob:
+        """The job's own methods."""
+        return AsyncJob(self._sync.job)
+
+    async def append(self, items: Iterable[Any]) -> range:
+        """Appends JSON values; their numbers among the job's items. Raises Refusal BAD_REQUEST for what is no JSON."""
+        return await called(self._sync.append, items)
+
+    async def append_lines(self, lines: Iterable[bytes]) -> range:
+        """The same with lines of JSON that end with a newline. They are one piece of work unless they are very many."""
+        return await called(self._sync.append_lines, lines)
+
+    async def answers(self, items: Iterable[int], wait_seconds: float = 0.0) -> Answers:
+        """Answers from each of these items to the end of its piece, as far as they are there."""
+        return await called(self._sync.answers, items, wait_seconds)
+
+    async def close(self) -> FeedView:
+        """No more will come: what came is finished, and then the job is."""
+        return await called(self._sync.close)
 
 
 class AsyncClient:
@@ -235,6 +278,25 @@ class AsyncClient:
         """The same as JSON lines {"item", "output"}, without newlines."""
         return iterated(lambda: self._sync.result_lines(job_id, after, follow, most))
 
+    async def feed(self, **fields: Any) -> AsyncFeed:
+        """A new job whose items are appended while it runs. Fields: as for submit(), without an input."""
+        return AsyncFeed(await called(self._sync.feed, **fields))
+
+    async def append_items(self, job_id: str, number: int, lines: bytes) -> FeedView:
+        """Appends JSON lines to a feed. number: of this append, from 0; the same again is harmless."""
+        return await called(self._sync.append_items, job_id, number, lines)
+
+    async def close_feed(self, job_id: str) -> FeedView:
+        """No more items will come."""
+        return await called(self._sync.close_feed, job_id)
+
+    async def answers(self, job_id: str, items: Iterable[int], wait_seconds: float = 0.0) -> Answers:
+        """Answers from each of these items (at most 500) to the end of its chunk, where that is over.
+
+        wait_seconds: how long to wait, at most 30, while there is none.
+        """
+        return await called(self._sync.answers, job_id, items, wait_seconds)
+
     async def download(
         self,
         job_id: str,
@@ -289,6 +351,24 @@ class AsyncClient:
     async def revoke_key(self, key_id: str) -> None:
         """The key opens nothing any more."""
         return await called(self._sync.revoke_key, key_id)
+
+    async def models(self) -> list[ModelView]:
+        """The models that serve, by name."""
+        return await called(self._sync.models)
+
+    async def model(self, name: str) -> ModelView:
+        """One model."""
+        return await called(self._sync.model, name)
+
+    async def add_model(
+        self, name: str, endpoints: Iterable[str], job: dict[str, Any], replace: bool = False
+    ) -> ModelView:
+        """Bind a name to what runs. job: members of a JobRequest without its input, such as container_image."""
+        return await called(self._sync.add_model, name, endpoints, job, replace)
+
+    async def remove_model(self, name: str) -> None:
+        """It takes no more jobs; those that it has go on."""
+        return await called(self._sync.remove_model, name)
 
     async def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
         """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""

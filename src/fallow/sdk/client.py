@@ -20,6 +20,7 @@ from fallow.protocols.rest.jobs import (
     AttemptView,
     ChunkList,
     ChunkView,
+    FeedView,
     JobDetail,
     JobList,
     JobRequest,
@@ -34,18 +35,21 @@ from fallow.protocols.rest.jobs import (
     WorkerList,
     WorkerView,
 )
+from fallow.protocols.rest.models import ModelList, ModelRequest, ModelView
 from fallow.sdk.downloads import OUTPUT_FILES, download_output
 from fallow.sdk.events import follow_events
+from fallow.sdk.feeds import Answers, Feed
 from fallow.sdk.job import Job
 from fallow.sdk.mapping import OnError, mapped
 from fallow.sdk.operations import calls
 from fallow.sdk.progress import Shown
-from fallow.sdk.results import JobPages, Result, Results, result_lines
-from fallow.sdk.transport import Transport
+from fallow.sdk.results import JobPages, Result, Results, result_lines, result_of
+from fallow.sdk.transport import Transport, decoded
 from fallow.sdk.uploads import OnBytes, upload_file
 from fallow.sdk.waiting import OnProgress, both, wait_for
 
 DEFAULT_SERVER = "http://127.0.0.1:8420"
+_JSONL = {"content-type": "application/jsonl"}
 
 
 class Client:
@@ -214,6 +218,36 @@ class Client:
         """The same as JSON lines {"item", "output"}, without newlines."""
         return result_lines(self._transport, job_id, after, follow, most)
 
+    def feed(self, **fields: Any) -> Feed:
+        """A new job whose items are appended while it runs. Fields: as for submit(), without an input."""
+        return Feed(self, self.submit(**fields, feed=True).job_id)
+
+    @calls("POST /api/jobs/{job_id}/items")
+    def append_items(self, job_id: str, number: int, lines: bytes) -> FeedView:
+        """Appends JSON lines to a feed. number: of this append, from 0; the same again is harmless."""
+        path = f"{_job(job_id)}/items"
+        answer = self._transport.send(
+            "POST", path, content=lines, query={"number": number}, headers=_JSONL, repeatable=True
+        )
+        return decoded(FeedView, answer.content)
+
+    @calls("POST /api/jobs/{job_id}/close")
+    def close_feed(self, job_id: str) -> FeedView:
+        """No more items will come."""
+        answer = self._transport.send("POST", f"{_job(job_id)}/close", repeatable=True)
+        return decoded(FeedView, answer.content)
+
+    @calls("GET /api/jobs/{job_id}/answers")
+    def answers(self, job_id: str, items: Iterable[int], wait_seconds: float = 0.0) -> Answers:
+        """Answers from each of these items (at most 500) to the end of its chunk, where that is over.
+
+        wait_seconds: how long to wait, at most 30, while there is none.
+        """
+        query = {"items": tuple(items), "wait_seconds": wait_seconds}
+        page = self._transport.send("GET", f"{_job(job_id)}/answers", query=query)
+        results = [result_of(line) for line in page.content.splitlines()]
+        return Answers(results, page.headers.get("x-fallow-over") == "true")
+
     @calls("GET /api/jobs/{job_id}/output/{name}", named={"name": "names"})
     def download(
         self,
@@ -295,6 +329,27 @@ class Client:
     def revoke_key(self, key_id: str) -> None:
         """The key opens nothing any more."""
         self._transport.send("DELETE", f"/api/keys/{_safe(key_id)}")
+
+    @calls("GET /api/models")
+    def models(self) -> list[ModelView]:
+        """The models that serve, by name."""
+        return self._transport.ask(ModelList, "GET", "/api/models").models
+
+    @calls("GET /api/models/{name}")
+    def model(self, name: str) -> ModelView:
+        """One model."""
+        return self._transport.ask(ModelView, "GET", f"/api/models/{_safe(name)}")
+
+    @calls("POST /api/models")
+    def add_model(self, name: str, endpoints: Iterable[str], job: dict[str, Any], replace: bool = False) -> ModelView:
+        """Bind a name to what runs. job: members of a JobRequest without its input, such as container_image."""
+        fields = {"name": name, "endpoints": list(endpoints), "job": job, "replace": replace}
+        return self._transport.ask(ModelView, "POST", "/api/models", _parsed(ModelRequest, fields))
+
+    @calls("DELETE /api/models/{name}")
+    def remove_model(self, name: str) -> None:
+        """It takes no more jobs; those that it has go on."""
+        self._transport.send("DELETE", f"/api/models/{_safe(name)}")
 
     @calls("HEAD /api/inputs/{name}", "PUT /api/inputs/{name}", own="name")
     def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
