@@ -89,6 +89,7 @@ class Exchange:
 
     def run(self) -> Reply:
         """Never raises. A kept connection that the server had closed meanwhile is replaced once."""
+        reply = Reply(Kind.NOT_SENT)
         kept = self._connections.take()
         if kept is not None:
             reply = self._on(kept)
@@ -97,7 +98,7 @@ class Exchange:
         try:
             connection = self._connections.fresh()
         except OSError:
-            return Reply(Kind.NOT_SENT)
+            return reply  # where it was lost before, this may be the request that ended the server
         return self._on(connection)
 
     def _on(self, connection: "_Connection") -> Reply:

@@ -24,6 +24,7 @@ from fallow.worker.engines.engine import End, Usage
 from fallow.worker.faults import Fault, bytes_said, seconds_said, submitters, workers
 
 STEP_SECONDS = 0.05
+WEIGH_SECONDS = 0.5  # between looks at what the server uses: when it has died, nobody knows any more
 DYING_SECONDS = 3.0  # for an engine to notice that its container is gone
 RESTARTS_MAX = 20  # in one chunk; then the chunk is cut, and its pieces go on elsewhere
 DEATHS_MAX = 2  # once beside others, once alone: one death alone may have had any reason
@@ -90,6 +91,7 @@ class Feed:
         self._done: queue.SimpleQueue[tuple[Call, Reply]] = queue.SimpleQueue()
         self._paused_until = 0.0
         self._restarts = 0
+        self._weighed = began
         self._doubtful = False  # an item was cut: the server may still be at it
 
     def run(self) -> Fault | None:
@@ -112,6 +114,9 @@ class Feed:
             self._doubtful = False
             if not self._place.server.well():
                 return self._restart([])
+        if now - self._weighed > WEIGH_SECONDS:
+            self._weighed = now
+            self._place.usage()
         self._cut_late(now)
         self._send(now)
         if not self._under_way and self._place.server.running.poll():
