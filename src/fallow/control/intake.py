@@ -149,9 +149,9 @@ class Intake:
         if submission.feed:
             return feed_input(submission)
         uri = submission.input_uri
-        kind = submission.input_format or _guessed_format(uri)
-        if kind is not InputFormat.BATCH:  # whose file the batch's own verb has looked up
+        if submission.input_format is not InputFormat.BATCH:  # whose file the batch's own verb has looked up
             _check_own(uri)
+        kind = submission.input_format or _guessed_format(uri)
         source = self._places.open_source(uri)
         if kind is InputFormat.OBJECTS:
             if next(iter(source.list()), None) is None and not uri.endswith("/"):
@@ -220,14 +220,19 @@ def _guessed_format(uri: str) -> InputFormat:
     path = urlsplit(uri).path
     if path.endswith("/"):
         return InputFormat.OBJECTS
-    suffix = PurePosixPath(path).suffix.lower()
-    if suffix not in _BY_SUFFIX:
+    found = format_of_name(path)
+    if found is None:
         raise Refusal(
             Code.INPUT_FORMAT,
             f"The name {PurePosixPath(path).name!r} does not tell the input's format.",
             f"Say input_format: {', '.join(sorted(set(InputFormat) - {InputFormat.BATCH}))}.",
         )
-    return _BY_SUFFIX[suffix]
+    return found
+
+
+def format_of_name(name: str) -> InputFormat | None:
+    """The format that a file's name tells; None when it tells none."""
+    return _BY_SUFFIX.get(PurePosixPath(name).suffix.lower())
 
 
 def _checked_env(submission: Submission) -> dict[str, str]:
