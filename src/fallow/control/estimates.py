@@ -66,7 +66,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """glimpse, count, plan: None where a plug-in makes the items. estimate: None where the image never ran here.
+    """glimpse, count, plan: None where a plug-in makes the items, or they are fed. estimate: None where the image never ran here.
     why_none: why no worker takes it, empty when one does."""
 
     spec: JobSpec
@@ -94,7 +94,7 @@ class Estimates:
         """
         spec = self._intake.check(caller, submission)
         seen, count, plan = None, None, None
-        if not spec.plugins.planner:
+        if not (spec.plugins.planner or spec.feed):
             source = self._places.open_source(spec.input.uri)
             count = counted(source, spec.input.format, spec.input.range)
             columns = columns_of(source) if spec.input.format is InputFormat.CSV else ()
