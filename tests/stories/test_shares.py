@@ -2,13 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fallow.control.callers import Caller
 from fallow.core.words import JobState, Scope
 from fallow.sim.world import World
-from fallow.store.port import AccountRow
+from fallow.store.port import AccountRow, JobRow
 from tests.stories.fleet import Fleet
 
 SHARES = {"anna": 5.0, "bob": 3.0, "carl": 2.0}
@@ -21,7 +22,7 @@ def people(fleet: Fleet, shares: dict[str, float]) -> None:
             assert tx.new_account(AccountRow(name, name.title(), now, frozenset({Scope.SUBMIT}), share=share))
 
 
-def submit(fleet: Fleet, account: str, items: int, chunk_items: int = 10, **more: object) -> None:
+def submit(fleet: Fleet, account: str, items: int, chunk_items: int = 10, **more: Any) -> None:
     """A job of somebody's own."""
     caller = Caller(f"k-{account}", account, frozenset({Scope.SUBMIT}))
     fleet.submit(items, chunk_items=chunk_items, by=caller, **more)
@@ -107,7 +108,7 @@ def test_what_somebody_does_not_want_the_others_get(fleet: Fleet) -> None:
     assert all(job.state is JobState.COMPLETED for job in jobs(fleet))
 
 
-def jobs(fleet: Fleet) -> list[object]:
+def jobs(fleet: Fleet) -> list[JobRow]:
     with fleet.world.rows.reading() as tx:
         return list(tx.jobs(account_id=None, before=None, limit=100))
 

@@ -131,7 +131,7 @@ def test_every_change_by_cookie_needs_a_token_of_this_session(house: House, pers
         ended = token_of(ada.get("/jobs").text)
         ada.post("/sign-in", data={"email": person[1], "password": RIGHT})
         for token in ("", "x", other, ended, other[:-4], "A" * 86, "\u00ff"):
-            answer = ada.post("/api/jobs", json=job, headers={"x-csrf-token": token.encode()})
+            answer = ada.post("/api/jobs", json=job, headers=[(b"x-csrf-token", token.encode())])
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), token
             assert ada.post("/sign-out", data={"csrf": token}).status_code == 403
         first, second = token_of(ada.get("/jobs").text), token_of(ada.get("/jobs").text)
