@@ -1,4 +1,4 @@
-"""Signing in at an identity provider, over real HTTP: who is let in, whose account it is, and every way it is refused."""
+"""Signing in at an identity provider, over real HTTP: who is let in, whose account it is, how it is refused."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -83,11 +83,8 @@ def test_a_stranger_gets_an_account_that_may_submit_nothing_yet(scene: Scene) ->
         assert (me["scopes"], me["account"]["submit_right"]) == (["submit"], "none")
         assert me["account"]["email"] == "grace@example.org"
     query = scene.provider.seen[-1]
-    assert (query["response_type"], query["code_challenge_method"], query["scope"].split()[0]) == (
-        "code",
-        "S256",
-        "openid",
-    )
+    assert (query["response_type"], query["code_challenge_method"]) == ("code", "S256")
+    assert "openid" in query["scope"].split()
     assert min(len(query[name]) for name in ("state", "nonce", "code_challenge")) >= 43
 
 
