@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ def listening(box: Mailbox, folder: Path, *, implicit: bool = False) -> Iterator
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     box.ca = certificate
+    warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")  # it does not see the outer TLS
     controller = Controller(
         box,
         hostname="127.0.0.1",
@@ -85,7 +87,7 @@ def listening(box: Mailbox, folder: Path, *, implicit: bool = False) -> Iterator
         auth_require_tls=not implicit,
     )
     if not box.port:
-        box.port = controller.port = _free_port()
+        box.port = controller.port = free_port()
     controller.start()
     try:
         yield box
@@ -93,7 +95,7 @@ def listening(box: Mailbox, folder: Path, *, implicit: bool = False) -> Iterator
         controller.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     import socket
 
     with socket.socket() as probe:

@@ -325,5 +325,7 @@ def test_a_relay_with_tls_from_the_first_byte(tmp_path: Path) -> None:
             )
         )
         assert wrong is not None
-        assert wrong(letter).status == 535
+        refused = wrong(letter)
+        assert refused.verdict is Verdict.AGAIN
+        assert refused.status == 535 or "is the password right?" in refused.error
         assert len(box.mails) == 1

@@ -6,12 +6,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from fallow.control.sending import Verdict
-from fallow.control.webhooks import secret_hint
+from fallow.control.webhooks import account_of, secret_hint
 from fallow.core.notices import DeliveryState, NoticeKind
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import moment
 from fallow.protocols.rest.notices import (
     Choices,
+    ConfirmationSent,
     DeliveryDetail,
     DeliveryList,
     DeliveryView,
@@ -87,6 +88,12 @@ def choose(door: TheDoor, who: Who, request: Choices) -> Choices:
     door.notices.choices(who)  # whether this key may
     door.notices.choose(who.account_id, {NoticeKind(name): wanted for name, wanted in request.mail.items()})
     return choices(door, who)
+
+
+@router.post("/me/confirm-email")
+def confirm_email(door: TheDoor, who: Who) -> ConfirmationSent:
+    """Ask for a letter to your e-mail address; mail goes there once its link was followed."""
+    return ConfirmationSent(sent=door.notices.request_confirmation(account_of(who)))
 
 
 @router.get("/webhooks")

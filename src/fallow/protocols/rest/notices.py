@@ -61,6 +61,12 @@ class Choices(_Message):
     mail: dict[ChoiceName, bool]
 
 
+class ConfirmationSent(_Message):
+    """sent: false when there is nothing to confirm, this server sends no mail, or one went out minutes ago."""
+
+    sent: bool
+
+
 class WebhookRequest(_Message):
     """event_types: none means all."""
 
