@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "clock",
     ),
     "worker": ("core", "protocols", "settings", "clock"),
-    "sdk": ("core", "protocols"),
+    "sdk": ("core", "protocols", "harness"),  # the Executor's runner is a program for images, and serves by it
     "cli": ("core", "sdk", "wiring", "sim", "worker", "settings"),
     "__main__": ("cli",),
     "sim": ANYTHING,

@@ -5,17 +5,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fallow.core.refusals import Refusal
-    from fallow.sdk.async_client import AsyncClient, AsyncJob
+    from fallow.sdk.async_client import AsyncClient, AsyncFeed, AsyncJob
     from fallow.sdk.client import Client
+    from fallow.sdk.executor import Executor
     from fallow.sdk.failures import ItemError, JobEnded
+    from fallow.sdk.feeds import Feed
     from fallow.sdk.job import Job
 
-__all__ = ["AsyncClient", "AsyncJob", "Client", "ItemError", "Job", "JobEnded", "Refusal"]
+__all__ = [
+    "AsyncClient",
+    "AsyncFeed",
+    "AsyncJob",
+    "Client",
+    "Executor",
+    "Feed",
+    "ItemError",
+    "Job",
+    "JobEnded",
+    "Refusal",
+]
 
 _PLACES = {
     "AsyncClient": "fallow.sdk.async_client",
+    "AsyncFeed": "fallow.sdk.async_client",
     "AsyncJob": "fallow.sdk.async_client",
     "Client": "fallow.sdk.client",
+    "Executor": "fallow.sdk.executor",
+    "Feed": "fallow.sdk.feeds",
     "ItemError": "fallow.sdk.failures",
     "Job": "fallow.sdk.job",
     "JobEnded": "fallow.sdk.failures",

@@ -13,12 +13,12 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _TARGET = _HERE / "async_client.py"
-_SOURCES = ("client", "job")
-_AWAITED = {"Job": "AsyncJob"}
+_SOURCES = ("job", "feeds", "client")
+_AWAITED = {"Job": "AsyncJob", "Feed": "AsyncFeed"}
 _ITERATED = {"Results": "Result", "JobPages": "JobSummary"}
 _CALLBACKS = ("OnProgress", "OnBytes")
-_AT_ONCE = ("handle",)  # asks no server
-_BY_HAND = ("__init__", "__enter__", "__exit__", "close", "server")
+_AT_ONCE = ("Client.handle", "Feed.job")  # ask no server
+_BY_HAND = {"Client": ("close", "server")}
 
 _HEAD = '''"""AsyncClient: what Client does, for programs on an event loop. Written by fallow.sdk.asynchronous.
 
@@ -62,23 +62,47 @@ class AsyncJob:
 '''
 
 
+_FEED = '''
+class AsyncFeed:
+    """See Feed. May be used in an `async with`, at whose end it is closed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._sync = feed
+
+    @property
+    def job_id(self) -> str:
+        return self._sync.job_id
+
+    async def __aenter__(self) -> "AsyncFeed":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+'''
+
+
 def written() -> str:
     """The module's text."""
     trees = [ast.parse((_HERE / f"{name}.py").read_text("utf-8")) for name in _SOURCES]
-    client = "\n".join([_CLIENT, *_methods(trees[0], "Client")])
-    job = "\n".join([_JOB, *_methods(trees[1], "Job")])
-    body = f"{job}\n\n{client}"
+    kinds = zip(trees, (_JOB, _FEED, _CLIENT), ("Job", "Feed", "Client"), strict=True)
+    body = "\n\n".join("\n".join([head, *_methods(tree, name)]) for tree, head, name in kinds)
     return _formatted(_HEAD + _imports(trees, body) + "\n\n" + body)
 
 
 def _methods(tree: ast.Module, name: str) -> Iterator[str]:
     (kind,) = [each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == name]
     for method in kind.body:
-        if isinstance(method, ast.FunctionDef) and not method.name.startswith("_") and method.name not in _BY_HAND:
-            yield _indented(_method(method))
+        if (
+            isinstance(method, ast.FunctionDef)
+            and not method.name.startswith("_")
+            and method.name not in _BY_HAND.get(name, ())
+        ):
+            yield _indented(_method(method, name))
 
 
-def _method(method: ast.FunctionDef) -> str:
+def _method(method: ast.FunctionDef, owner: str) -> str:
     """The asynchronous form of one method."""
     decorators = [each.id for each in method.decorator_list if isinstance(each, ast.Name)]
     result = ast.unparse(method.returns) if method.returns else "None"
@@ -90,9 +114,11 @@ def _method(method: ast.FunctionDef) -> str:
         passed = _passed(method)
         start = f"lambda: self._sync.{method.name}({passed})" if passed else f"self._sync.{method.name}"
         body = f"return iterated({start})"
-    elif method.name in _AT_ONCE:
+    elif f"{owner}.{method.name}" in _AT_ONCE:
         head = f"def {method.name}({arguments}) -> {_AWAITED.get(bare, result)}:"
-        body = f"return {_wrapped(bare, f'self._sync.{method.name}({_passed(method)})')}"
+        asked = f"self._sync.{method.name}" + ("" if "property" in decorators else f"({_passed(method)})")
+        head = "@property\n" + head if "property" in decorators else head
+        body = f"return {_wrapped(bare, asked)}"
     else:
         head = f"async def {method.name}({arguments}) -> {_AWAITED.get(bare, result)}:"
         body = f"return {_wrapped(bare, f'await called({_function(method, decorators)})')}"
@@ -149,6 +175,7 @@ def _imports(trees: list[ast.Module], body: str) -> str:
         "AsyncIterator": "collections.abc",
         "Client": "fallow.sdk.client",
         "Job": "fallow.sdk.job",
+        "Feed": "fallow.sdk.feeds",
         **dict.fromkeys(("called", "iterated", "on_loop"), "fallow.sdk.threads"),
     }
     for tree in trees:

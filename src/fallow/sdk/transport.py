@@ -52,8 +52,11 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         retry: bool = True,
+        repeatable: bool = False,
     ) -> httpx2.Response:
-        """The whole answer. A call that may be repeated is, when the connection fails; others only before it stood."""
+        """The whole answer. A call that may be repeated is, when the connection fails; others only before it stood.
+
+        repeatable: says so of a call whose method does not."""
         request_headers = {"content-type": "application/json"} if isinstance(content, bytes) else {}
         request_headers |= headers or {}
         for attempt in range(RETRIES + 1):
@@ -64,7 +67,7 @@ class Transport:
                 if last:
                     raise self._unreachable(wrong) from None
             except httpx2.TransportError as wrong:
-                if last or method not in _IDEMPOTENT:
+                if last or not (repeatable or method in _IDEMPOTENT):
                     raise self._unreachable(wrong) from None
             else:
                 if last or answer.status_code not in _TRY_AGAIN:
