@@ -23,6 +23,11 @@ EXAMPLES: dict[str, Any] = {
     "chunk_id": 3,
     "attempt_id": 7,
     "key_id": "k-1",
+    "account_id": "ada",
+    "application": "ghcr.io/org/model",
+    "session": "0123456789abcdef",
+    "old": "the old one",
+    "new": "the new one",
     "name": "somebody",
     "names": ["output.jsonl"],
     "scopes": ["submit"],
@@ -74,7 +79,7 @@ def test_a_method_calls_what_it_says(name: str, door: Script, tmp_path: Path) ->
     with fallow.Client(door.url) as client:
         for operation in SAID[name]:
             door.asked.clear()
-            with pytest.raises(fallow.Refusal, match="No|418"):
+            with pytest.raises(fallow.Refusal, match=r"No|418"):
                 exhausted(getattr(client, name), operation, {**EXAMPLES, "path": file, "directory": tmp_path})
             if operation.verb == "PUT" and name == "upload":
                 continue  # its first call asks how much is there

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fallow.core.words import ChunkState, JobState
+from fallow.protocols.rest.accounts import AccountView, GrantView, Me, PasswordLink, SessionView
 from fallow.protocols.rest.jobs import (
     AttemptView,
     ChunkView,
@@ -351,6 +352,62 @@ class AsyncClient:
     async def revoke_key(self, key_id: str) -> None:
         """The key opens nothing any more."""
         return await called(self._sync.revoke_key, key_id)
+
+    async def me(self) -> Me:
+        """Whose key this is, and what it may do."""
+        return await called(self._sync.me)
+
+    def accounts(self) -> AsyncIterator[AccountView]:
+        """All accounts for operators, their own for others."""
+        return iterated(self._sync.accounts)
+
+    async def account(self, account_id: str) -> AccountView:
+        """One account."""
+        return await called(self._sync.account, account_id)
+
+    async def add_account(self, name: str, **fields: Any) -> AccountView:
+        """A new account, for operators. Fields: those of AccountRequest, such as email, scopes, share, submit_right."""
+        return await called(self._sync.add_account, name, **fields)
+
+    async def change_account(self, account_id: str, **fields: Any) -> AccountView:
+        """Changes what is given: those of AccountPatch, such as share, submit_right, disabled."""
+        return await called(self._sync.change_account, account_id, **fields)
+
+    async def disable_account(self, account_id: str) -> None:
+        """Its keys and sessions open nothing any more; its jobs stay."""
+        return await called(self._sync.disable_account, account_id)
+
+    async def password_link(self, account_id: str) -> PasswordLink:
+        """A link that lets the account's owner choose a password, once."""
+        return await called(self._sync.password_link, account_id)
+
+    async def grants(self, account_id: str) -> list[GrantView]:
+        """The applications that an account was granted."""
+        return await called(self._sync.grants, account_id)
+
+    async def add_grant(self, account_id: str, application: str) -> list[GrantView]:
+        """Grants one more application. All that are granted now."""
+        return await called(self._sync.add_grant, account_id, application)
+
+    async def remove_grant(self, account_id: str, application: str) -> None:
+        """Takes one application back."""
+        return await called(self._sync.remove_grant, account_id, application)
+
+    async def change_password(self, old: str, new: str) -> None:
+        """One's own; all browsers are signed out."""
+        return await called(self._sync.change_password, old, new)
+
+    async def sessions(self) -> list[SessionView]:
+        """One's own browsers that are signed in."""
+        return await called(self._sync.sessions)
+
+    async def end_session(self, session: str) -> None:
+        """Signs one of one's own browsers out."""
+        return await called(self._sync.end_session, session)
+
+    async def end_sessions(self) -> None:
+        """Signs all of one's own browsers out."""
+        return await called(self._sync.end_sessions)
 
     async def models(self) -> list[ModelView]:
         """The models that serve, by name."""

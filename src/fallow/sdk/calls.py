@@ -30,11 +30,13 @@ class Function:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call and the future that waits for it. with_function: the runner said that it has not got it."""
+    """One call and the future that waits for it. alone: nothing is known of those beside it. with_function: the runner
+    said that it has not got it."""
 
     function: Function
     given: bytes
     future: Future[Any]
+    alone: bool = False
     with_function: bool = False
 
 

@@ -15,6 +15,20 @@ from typing import Any, Literal, overload
 
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import ChunkState, JobState
+from fallow.protocols.rest.accounts import (
+    AccountList,
+    AccountPatch,
+    AccountRequest,
+    AccountView,
+    GrantList,
+    GrantRequest,
+    GrantView,
+    Me,
+    PasswordChange,
+    PasswordLink,
+    SessionList,
+    SessionView,
+)
 from fallow.protocols.rest.jobs import (
     AttemptList,
     AttemptView,
@@ -330,6 +344,83 @@ class Client:
         """The key opens nothing any more."""
         self._transport.send("DELETE", f"/api/keys/{_safe(key_id)}")
 
+    @calls("GET /api/me")
+    def me(self) -> Me:
+        """Whose key this is, and what it may do."""
+        return self._transport.ask(Me, "GET", "/api/me")
+
+    @calls("GET /api/accounts", own="after limit")
+    def accounts(self) -> Iterator[AccountView]:
+        """All accounts for operators, their own for others."""
+        after: str | None = ""
+        while after is not None:
+            page = self._transport.ask(AccountList, "GET", "/api/accounts", after=after)
+            yield from page.accounts
+            after = page.next
+
+    @calls("GET /api/accounts/{account_id}")
+    def account(self, account_id: str) -> AccountView:
+        """One account."""
+        return self._transport.ask(AccountView, "GET", _account(account_id))
+
+    @calls("POST /api/accounts")
+    def add_account(self, name: str, **fields: Any) -> AccountView:
+        """A new account, for operators. Fields: those of AccountRequest, such as email, scopes, share, submit_right."""
+        request = _parsed(AccountRequest, {"name": name, **fields})
+        return self._transport.ask(AccountView, "POST", "/api/accounts", request)
+
+    @calls("PATCH /api/accounts/{account_id}")
+    def change_account(self, account_id: str, **fields: Any) -> AccountView:
+        """Changes what is given: those of AccountPatch, such as share, submit_right, disabled."""
+        return self._transport.ask(AccountView, "PATCH", _account(account_id), _parsed(AccountPatch, fields))
+
+    @calls("DELETE /api/accounts/{account_id}")
+    def disable_account(self, account_id: str) -> None:
+        """Its keys and sessions open nothing any more; its jobs stay."""
+        self._transport.send("DELETE", _account(account_id))
+
+    @calls("POST /api/accounts/{account_id}/password-link")
+    def password_link(self, account_id: str) -> PasswordLink:
+        """A link that lets the account's owner choose a password, once."""
+        return self._transport.ask(PasswordLink, "POST", f"{_account(account_id)}/password-link")
+
+    @calls("GET /api/accounts/{account_id}/grants")
+    def grants(self, account_id: str) -> list[GrantView]:
+        """The applications that an account was granted."""
+        return self._transport.ask(GrantList, "GET", f"{_account(account_id)}/grants").grants
+
+    @calls("POST /api/accounts/{account_id}/grants")
+    def add_grant(self, account_id: str, application: str) -> list[GrantView]:
+        """Grants one more application. All that are granted now."""
+        request = _parsed(GrantRequest, {"application": application})
+        return self._transport.ask(GrantList, "POST", f"{_account(account_id)}/grants", request).grants
+
+    @calls("DELETE /api/accounts/{account_id}/grants")
+    def remove_grant(self, account_id: str, application: str) -> None:
+        """Takes one application back."""
+        self._transport.send("DELETE", f"{_account(account_id)}/grants", query={"application": application})
+
+    @calls("POST /api/me/password")
+    def change_password(self, old: str, new: str) -> None:
+        """One's own; all browsers are signed out."""
+        request = _parsed(PasswordChange, {"old": old, "new": new})
+        self._transport.send("POST", "/api/me/password", content=request.model_dump_json().encode())
+
+    @calls("GET /api/sessions")
+    def sessions(self) -> list[SessionView]:
+        """One's own browsers that are signed in."""
+        return self._transport.ask(SessionList, "GET", "/api/sessions").sessions
+
+    @calls("DELETE /api/sessions/{session}")
+    def end_session(self, session: str) -> None:
+        """Signs one of one's own browsers out."""
+        self._transport.send("DELETE", f"/api/sessions/{_safe(session)}")
+
+    @calls("DELETE /api/sessions")
+    def end_sessions(self) -> None:
+        """Signs all of one's own browsers out."""
+        self._transport.send("DELETE", "/api/sessions")
+
     @calls("GET /api/models")
     def models(self) -> list[ModelView]:
         """The models that serve, by name."""
@@ -387,6 +478,10 @@ def _parsed(kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
 
 def _job(job_id: str) -> str:
     return f"/api/jobs/{_safe(job_id)}"
+
+
+def _account(account_id: str) -> str:
+    return f"/api/accounts/{_safe(account_id)}"
 
 
 def _safe(name: str) -> str:

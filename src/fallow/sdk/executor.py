@@ -35,6 +35,7 @@ _WAIT_SECONDS = 10.0
 _WAIT_SECONDS_ALONE = 0.5  # when nobody else is free to ask for what is sent meanwhile
 _PIECE_SECONDS = 0.05  # pieces that are shorter cost more than they spread
 _PIECES_PER_SLOT = 4
+_ALONE_PER_SLOT = 16
 _FLEET_SECONDS = 10.0  # how long the number of slots is taken for granted
 _AWAY_SECONDS = 120.0  # how long a server may be out of reach before the pool is broken
 
@@ -85,7 +86,7 @@ class Executor(concurrent.futures.Executor):
         if time.monotonic() - asked_at > _FLEET_SECONDS or not asked_at:
             rows = [row for row in self._client.workers() if row.alive and not row.leaving]
             slots = max(1, sum(int(row.capability.get("slots", 1)) for row in rows))
-            self._fleet = (time.monotonic(), slots)
+            self._fleet = (time.monotonic() if rows else 0.0, slots)
         return slots
 
     @property
@@ -97,7 +98,7 @@ class Executor(concurrent.futures.Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """See concurrent.futures. Raises Refusal BAD_REQUEST for what cannot be pickled."""
-        (future,) = self._submitted(pickled(fn), [given(args, kwargs)])
+        (future,) = self._submitted(pickled(fn), [given(args, kwargs)], alone=True)
         return future
 
     def map(
@@ -128,8 +129,8 @@ class Executor(concurrent.futures.Executor):
             if self._own_client:
                 self._client.close()
 
-    def _submitted(self, function: Function, arguments: Sequence[bytes]) -> "list[Future[Any]]":
-        calls = [Call(function, checked(function, each), Future()) for each in arguments]
+    def _submitted(self, function: Function, arguments: Sequence[bytes], alone: bool = False) -> "list[Future[Any]]":
+        calls = [Call(function, checked(function, each), Future(), alone) for each in arguments]
         with self._changed:
             if self._broken is not None:
                 raise BrokenExecutor(f"the pool is broken: {self._broken}") from self._broken
@@ -185,10 +186,16 @@ class Executor(concurrent.futures.Executor):
                 return wanted
 
     def _pieces(self, calls: list[Call]) -> list[Piece]:
-        """As many as keep every slot busy, and more of them where calls are long, so that the last ones are short."""
+        """As many as keep every slot busy, and more of them where calls are long, so that the last ones are short.
+
+        Calls that were submitted one by one share no piece, as long as they are not very many: a short one would be
+        answered with the longest beside it."""
         slots = self._slots()
-        worth = int(len(calls) * self._seconds / _PIECE_SECONDS)
-        count = min(len(calls), max(slots, min(worth, _PIECES_PER_SLOT * slots)))
+        if any(call.alone for call in calls):
+            count = min(len(calls), _ALONE_PER_SLOT * slots)
+        else:
+            worth = int(len(calls) * self._seconds / _PIECE_SECONDS)
+            count = min(len(calls), max(slots, min(worth, _PIECES_PER_SLOT * slots)))
         return [Piece(calls[each.start : each.end + 1]) for each in even_ranges(len(calls), count)]
 
     def _slots(self) -> int:

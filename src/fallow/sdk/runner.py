@@ -182,7 +182,7 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "$frozenset": lambda said: frozenset(map(decoded, said)),
     "$dict": lambda said: {decoded(name): decoded(each) for name, each in said},
     "$bytes": base64.b64decode,
-    "$complex": lambda said: complex(*map(decoded, said)),
+    "$complex": lambda said: complex(decoded(said[0]), decoded(said[1])),
     "$array": _array,
     "$scalar": _scalar,
 }
