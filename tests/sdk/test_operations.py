@@ -92,7 +92,8 @@ def exhausted(method: Callable[..., Any], operation: Operation, examples: dict[s
     """Calls the method with what its operation needs, and reads what it gives to the end."""
     parameters = inspect.signature(method).parameters.values()
     in_path = {operation.named.get(each, each) for each in re.findall(r"\{(\w+)\}", operation.path)}
-    wanted = [each.name for each in parameters if each.default is each.empty or each.name in in_path]
+    given = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
+    wanted = [each.name for each in given if each.default is each.empty or each.name in in_path]
     answer = method(**{each: examples[each] for each in wanted})
     if hasattr(answer, "__next__"):
         list(answer)

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from fallow.cli import (
+    accounts,
     doctor,
     image,
     job,
@@ -35,7 +36,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, submit, job, results, logs, story, verify, server, worker, doctor, keys, model, image, sim, version):
+for part in (
+    run,
+    submit,
+    job,
+    results,
+    logs,
+    story,
+    verify,
+    server,
+    worker,
+    doctor,
+    keys,
+    accounts,
+    model,
+    image,
+    sim,
+    version,
+):
     part.register(app)
 
 
