@@ -20,6 +20,7 @@ demo:
 test:
 	@scripts/packages.sh test
 	@scripts/setup.sh
+	@scripts/openai-clients.sh
 	@$(MAKE) --no-print-directory check
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
