@@ -14,7 +14,7 @@ from fallow.core.notices import CHOICES, Channel, DeliveryState, NoticeKind, cho
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Micros
 from fallow.settings import Settings
-from fallow.store.port import DeliveryRow, ListedDelivery, NoticeRow, Store, TryRow, Tx
+from fallow.store.port import Addressee, DeliveryRow, ListedDelivery, NoticeRow, Store, TryRow, Tx
 
 _TITLE_MAX: Final = 200
 _BODY_MAX: Final = 4000
@@ -128,6 +128,15 @@ class Notices:
                 tx.read_notices(account_id, now)
             elif not tx.read_notice(account_id, notice_id, now):
                 raise _no_notice(notice_id)
+
+    def addressee(self, caller: Caller) -> Addressee:
+        """Where mail for the caller's account would go."""
+        account_id = account_of(caller)
+        with self._store.reading() as tx:
+            found = tx.addressee(account_id)
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, "There is no such account.", "Sign in again.")
+        return found
 
     def choices(self, caller: Caller) -> dict[NoticeKind, bool]:
         """For each kind, whether mail about it is sent to the account's confirmed address."""

@@ -38,11 +38,14 @@ class Webhooks:
         self._post = post
         self._allow_plain = allow_plain
 
-    def add(self, caller: Caller, name: str, url: str, events: Sequence[str] = ()) -> WebhookRow:
-        """events: kinds of notices; none: all. Its secret is for showing once. Raises Refusal BAD_REQUEST."""
+    def add(
+        self, caller: Caller, name: str, url: str, events: Sequence[str] = (), webhook_id: str | None = None
+    ) -> WebhookRow:
+        """events: kinds of notices; none: all. Its secret is for showing once. webhook_id: a new_id(), by which a form
+        that is sent twice adds one. Raises Refusal BAD_REQUEST, or ALREADY_EXISTS."""
         account_id = account_of(caller)
         row = WebhookRow(
-            webhook_id="wh_" + secrets.token_hex(12),
+            webhook_id=webhook_id or new_id(),
             account_id=account_id,
             name=_checked_name(name),
             url=self._checked_url(url),
@@ -57,7 +60,8 @@ class Webhooks:
                     f"The account has {WEBHOOKS_MAX} webhooks already.",
                     "Remove one that is not used.",
                 )
-            tx.add_webhook(row)
+            if not tx.add_webhook(row):
+                raise Refusal(Code.ALREADY_EXISTS, "The webhook was added already.", "See the list.")
         return row
 
     def listed(self, caller: Caller, after: str | None, limit: int) -> tuple[list[WebhookRow], bool]:
@@ -151,6 +155,11 @@ class Webhooks:
                 {"field": "url"},
             )
         return url
+
+
+def new_id() -> str:
+    """Of a webhook."""
+    return "wh_" + secrets.token_hex(12)
 
 
 def new_secret() -> str:

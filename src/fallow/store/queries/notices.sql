@@ -107,9 +107,9 @@ SELECT account_id, name, email, email_confirmed_at, disabled_at FROM account WHE
 UPDATE account SET email_confirmed_at = :now WHERE account_id = :account_id AND email = :email;
 
 -- add_webhook
--- A place to send notices to.
+-- A place to send notices to, unless it is there.
 INSERT INTO webhook (webhook_id, account_id, name, url, secret, events, created_at)
-VALUES (:webhook_id, :account_id, :name, :url, :secret, :events, :created_at);
+VALUES (:webhook_id, :account_id, :name, :url, :secret, :events, :created_at) ON CONFLICT (webhook_id) DO NOTHING;
 
 -- webhook
 -- One webhook.

@@ -111,8 +111,8 @@ class NoticeVerbs(Verbs):
     def confirm_email(self, account_id: str, email: str, now: Micros) -> bool:
         return self.session.run("confirm_email", {"account_id": account_id, "email": email, "now": now}) > 0
 
-    def add_webhook(self, webhook: WebhookRow) -> None:
-        self.session.run(
+    def add_webhook(self, webhook: WebhookRow) -> bool:
+        added = self.session.run(
             "add_webhook",
             {
                 "webhook_id": webhook.webhook_id,
@@ -124,6 +124,7 @@ class NoticeVerbs(Verbs):
                 "created_at": webhook.created_at,
             },
         )
+        return added > 0
 
     def webhook(self, webhook_id: str) -> WebhookRow | None:
         row = self.session.one("webhook", {"webhook_id": webhook_id})

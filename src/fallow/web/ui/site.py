@@ -11,9 +11,10 @@ from fallow.web.ui.jobs_page import router as jobs_page
 from fallow.web.ui.problems import handlers
 from fallow.web.ui.sign_in_page import router as sign_in_page
 from fallow.web.ui.statics import static
+from fallow.web.ui.notices_page import router as notices_page
 from fallow.web.ui.workers_page import router as workers_page
 
-ROUTERS = (letters, sign_in_page, jobs_page, workers_page)
+ROUTERS = (letters, notices_page, sign_in_page, jobs_page, job_page, job_data, job_deeds, submit_page, workers_page)
 
 
 def build_site(door: Door) -> "Site":
