@@ -38,7 +38,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
             if not script.answer(self):
                 self.close_connection = True
 
-        do_POST = do_PUT = do_HEAD = do_DELETE = do_GET
+        do_POST = do_PUT = do_HEAD = do_PATCH = do_DELETE = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
