@@ -210,7 +210,10 @@ def _of_validation(wrong: ValidationError) -> Refusal:
     """The first thing that is wrong, with its field; shows no value."""
     first = wrong.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return Refusal(Code.BAD_REQUEST, f"{place}: {first['msg']}.", "Correct it.", {"field": place})
+    refusal = Refusal(Code.BAD_REQUEST, f"{first['msg']}.", "Correct it.", {"field": place})
+    if field_of(refusal) == "more":  # what has no field of its own must be named
+        refusal.message = f"{place}: {refusal.message}"
+    return refusal
 
 
 def field_of(refusal: Refusal) -> str:

@@ -177,9 +177,9 @@ def _pairs(words: Iterable[str]) -> list[tuple[str, str]]:
 def slot_hours(seconds: float) -> str:
     """5760.0 is "1.6 slot-hours"; little of it is said as time."""
     hours = seconds / 3600
-    return (
-        f"{hours:,.0f} slot-hours" if hours >= 100 else f"{hours:.3g} slot-hours" if hours >= 1 else duration(seconds)
-    )
+    if hours < 1:
+        return duration(seconds)
+    return f"{hours:,.0f} slot-hours" if hours >= 100 else f"{hours:.3g} slot-hours"
 
 
 def _shown(run: DryRun) -> dict[str, Any]:
