@@ -34,7 +34,7 @@ def examine(options: AgentOptions) -> list[Finding]:
     findings, flavour = _engines(options)
     findings += _host(flavour)
     if flavour is not None:
-        findings += [_memory_limit(flavour), *_storage(flavour)]
+        findings += [_memory_limit(flavour), _way_in(flavour), *_storage(flavour)]
     findings.append(_data_dir(options))
     findings += [_disk("disk of the data directory", _existing(options.data_dir)), _memory()]
     findings += [*examine_gpu(flavour), examine_virtualization()]
@@ -131,6 +131,15 @@ def _memory_limit(flavour: Flavour) -> Finding:
         remedy = "Run the worker as root, or move to control groups version 2 with Delegate=cpu cpuset io memory pids."
         return warn("memory limit", said, remedy)
     return warn("memory limit", f"It could not be tried: {said or outcome.message or outcome.exit_code}")
+
+
+def _way_in(flavour: Flavour) -> Finding:
+    """Whether servers in containers without a network can be reached, for the contract http."""
+    check = "contract http"
+    if not OciEngine(flavour, WORKER_ID).reaches:
+        said = "This user may not enter the containers' network: jobs of the contract http go elsewhere."
+        return warn(check, said, "Run the worker as root with CAP_SYS_ADMIN, or use podman as an ordinary user.")
+    return ok(check, "Servers in containers can be reached, without opening a port.")
 
 
 def _storage(flavour: Flavour) -> list[Finding]:

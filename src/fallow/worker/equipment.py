@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 from fallow.core.refusals import Code, Refusal
+from fallow.core.words import Contract
 from fallow.core.words import Engine as EngineName
 from fallow.protocols.rest import work as wire
 from fallow.worker.door import Door, Unreachable
-from fallow.worker.engines.oci_engine import OciEngine
+from fallow.worker.engines.oci_engine import Flavour, OciEngine
 from fallow.worker.engines.probe import PROGRAMS, Verdict, probe
 from fallow.worker.engines.process import ProcessEngine
-from fallow.worker.hardware import nvidia_gpus
+from fallow.worker.hardware import gpu_trouble, nvidia_gpus
 from fallow.worker.images import Blob, Images, Layout, LayoutUnavailable
 from fallow.worker.options import AgentOptions
+from fallow.worker.slot import CONTRACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Equipment:
     def names(self) -> tuple[str, ...]:
         """The engines that work."""
         return tuple(engine.name for engine in (self.containers, self.process) if engine is not None)
+
+    @property
+    def contracts(self) -> tuple[Contract, ...]:
+        """Those that work with these engines."""
+        reaches = self.containers is None or self.containers.reaches
+        return tuple(each for each in CONTRACTS if reaches or each is not Contract.HTTP)
 
     def images(self, door: Door) -> Images | None:
         """Where the container engine's images come from."""
@@ -59,8 +67,19 @@ def equip(options: AgentOptions, worker_id: str) -> Equipment:
         reaped = engine.reap() if engine is not None else 0
         if reaped and engine is not None:
             options.note(f"{engine.name}: ended {reaped} that an earlier worker had left running")
-    accelerators = tuple(wire.Accelerator("nvidia", gpu.model, gpu.memory_bytes) for gpu in nvidia_gpus())
-    return Equipment(options, containers, process, accelerators)
+    if containers is not None and not containers.reaches:
+        options.note(f"this user may not enter {containers.name}'s networks: jobs of the contract http go elsewhere")
+    return Equipment(options, containers, process, _accelerators(options, flavour))
+
+
+def _accelerators(options: AgentOptions, flavour: Flavour | None) -> tuple[wire.Accelerator, ...]:
+    """Those that a job could use: a GPU that the engine cannot hand over would only make its jobs fail here."""
+    gpus = nvidia_gpus()
+    trouble = gpu_trouble(flavour) if gpus and flavour is not None else None
+    if trouble is not None:
+        options.note(f"{trouble.message} Jobs that need one go elsewhere. {trouble.remedy}")
+        return ()
+    return tuple(wire.Accelerator("nvidia", gpu.model, gpu.memory_bytes) for gpu in gpus)
 
 
 def _process(options: AgentOptions) -> ProcessEngine | None:

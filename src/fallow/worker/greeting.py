@@ -7,7 +7,6 @@ from fallow.worker.equipment import Equipment
 from fallow.worker.identity import Identity
 from fallow.worker.images import kept_images
 from fallow.worker.options import AgentOptions
-from fallow.worker.slot import CONTRACTS
 
 
 def hello(options: AgentOptions, identity: Identity, equipment: Equipment, session: str) -> wire.Hello:
@@ -23,7 +22,7 @@ def hello(options: AgentOptions, identity: Identity, equipment: Equipment, sessi
             disk_bytes=machine.disk_bytes_free(options.data_dir),
             slots=options.slot_count,
             engines=equipment.names,
-            contracts=tuple(CONTRACTS),
+            contracts=equipment.contracts,
             accelerators=equipment.accelerators,
             version=machine.fallow_version(),
             images=kept_images(equipment.containers) if equipment.containers else (),

@@ -45,11 +45,21 @@ def examine_gpu(flavour: Flavour | None) -> list[Finding]:
             said = "There are NVIDIA devices, but nvidia-smi does not list them."
             return [warn("gpu", said, "Install the driver's tools, and reboot after a driver update.")]
         return [info("gpu", "There is none. Jobs that need one go elsewhere.")]
-    findings = [ok("gpu", ", ".join(f"{gpu.model} ({gpu.memory_bytes >> 30} GiB)" for gpu in gpus))]
-    if flavour is not None and flavour.podman and not _cdi_specs():
+    listed = ok("gpu", ", ".join(f"{gpu.model} ({gpu.memory_bytes >> 30} GiB)" for gpu in gpus))
+    trouble = gpu_trouble(flavour) if flavour is not None else None
+    return [listed, trouble] if trouble else [listed]
+
+
+def gpu_trouble(flavour: Flavour) -> Finding | None:
+    """What keeps this engine from handing the GPU to a container; None where nothing does."""
+    check = "gpu in containers"
+    if flavour.podman and not _cdi_specs():
         remedy = "Install nvidia-container-toolkit, then: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
-        findings.append(warn("gpu in containers", "podman has no description of the GPU (CDI).", remedy))
-    return findings
+        return warn(check, "podman has no description of the GPU (CDI).", remedy)
+    if not flavour.podman and not _docker_runs_nvidia():
+        remedy = "Install nvidia-container-toolkit, then: nvidia-ctk runtime configure && systemctl restart docker"
+        return warn(check, "docker has no runtime for the GPU.", remedy)
+    return None
 
 
 def examine_virtualization() -> Finding:
@@ -71,6 +81,16 @@ def examine_virtualization() -> Finding:
     if version == KVM_API_VERSION:
         return ok(check, "Hardware virtualization works (/dev/kvm).")
     return info(check, f"/dev/kvm speaks version {version} instead of {KVM_API_VERSION}. {needless}")
+
+
+def _docker_runs_nvidia() -> bool:
+    """Whether docker knows the runtime that --gpus needs."""
+    query = ["docker", "info", "--format", "{{json .Runtimes}}"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=QUERY_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return '"nvidia"' in answer.stdout
 
 
 def _cdi_specs() -> list[str]:

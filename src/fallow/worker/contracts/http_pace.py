@@ -7,7 +7,8 @@ the moments of answers alone.
 from dataclasses import dataclass
 
 START = 2
-FASTER = 1.08  # less is noise
+WORTH = 0.3  # of what perfect scaling would give; a step that brings less is taken back
+STEP = 8  # a step up is one of so many parts of what is, at least one
 ROUND_MIN = 8  # answers that a rate is measured over, at least
 STAY_ROUNDS = 10  # at the best number, before a larger one is tried again
 
@@ -54,7 +55,7 @@ class Pace:
     def _after_round(self, rate: float) -> None:
         if self.limit == self._best:
             self._stay(rate)
-        elif rate > self._best_rate * FASTER:
+        elif rate > self._best_rate * (1 + WORTH * (self.limit - self._best) / self._best):
             self._best, self._best_rate = self.limit, rate
             self._grow()
         else:
@@ -69,4 +70,5 @@ class Pace:
             self._grow()
 
     def _grow(self) -> None:
-        self.limit = min(self.limit_max, self.limit * 2 if self._doubling else self.limit + 1)
+        more = self.limit if self._doubling else max(1, self.limit // STEP)
+        self.limit = min(self.limit_max, self.limit + more)

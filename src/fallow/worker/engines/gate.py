@@ -71,6 +71,15 @@ class Gate:
         return descriptors[0] if descriptors else -1
 
 
+def may_enter() -> bool:
+    """Whether this process may enter network namespaces at all; tried on its own, where it changes nothing."""
+    try:
+        Gate(os.getpid()).close()
+    except OSError:
+        return False
+    return True
+
+
 def _own_source() -> str:
     """This file's text, also from inside a zip archive."""
     spec = importlib.util.find_spec(__name__)

@@ -17,7 +17,7 @@ from typing import IO
 from fallow.core.refusals import Code, Refusal
 from fallow.worker.engines.cgroup import usage_of
 from fallow.worker.engines.engine import ContainerSpec, End, EngineBroken, Network, Outcome, Usage
-from fallow.worker.engines.gate import Gate
+from fallow.worker.engines.gate import Gate, may_enter
 from fallow.worker.engines.process import SECRETS
 
 WORKER_LABEL = "io.fallow.worker"
@@ -140,6 +140,12 @@ class OciEngine:
         self.name = flavour.program
         self._worker_id = worker_id
         self._users: dict[str, str] = {}
+
+    @property
+    def reaches(self) -> bool:
+        """Whether this worker can enter its containers' network. An ordinary user's containers of podman are that
+        user's own; all others belong to root, whoever may start them."""
+        return self.flavour.rootless or may_enter()
 
     def start(self, spec: ContainerSpec) -> "RunningContainer":
         user = "" if self._image_user(spec.image_id) else DEFAULT_USER
