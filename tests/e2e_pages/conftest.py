@@ -29,7 +29,8 @@ AXE = ROOT / ".cache" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
 EVIL = "<script>alert(1)</script>"
-LOGIC = """case "$line" in *'"n": 7}'*) echo "seven is not wanted" >&2; echo '{"error":{"code":"seven","message":"no sevens"}}';;
+LOGIC = """case "$line" in *'"n": 7}'*) echo "seven is not wanted" >&2
+echo '{"error":{"code":"seven","message":"no sevens"}}';;
 *) echo "$line";; esac"""
 
 
@@ -151,6 +152,7 @@ def visit(browser: Browser, site: Site) -> Iterator[Visit]:
         contexts.append(context)
         sign_in(context, site.url, key or site.key)
         page = context.new_page()
+        page.set_default_timeout(15_000)
         page.on("pageerror", lambda wrong: complaints.append(str(wrong)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))

@@ -1,5 +1,6 @@
 """Jobs as they look in the middle of things: rows made with the store's own verbs, as a fleet would have made them."""
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -85,10 +86,13 @@ def lease(
 
 
 def finish(store: Store, job_key: JobKey, leased: Sequence[Leased], at: int, item_errors: int = 0) -> None:
-    """Good answers."""
+    """Good answers, which are all the same few bytes."""
     changes: list[Change] = []
+    body = b"".join(b'{"label":"news","score":0.%03d}\n' % n for n in range(leased[0].item_count if leased else 0))
+    with store.transaction() as tx:
+        pack = tx.add_pack(job_key, body) if leased else 0
     for each in leased:
-        artifact = Artifact(f"jobs/scene/{each.attempt_id}", "ab" * 32, 20_000)
+        artifact = Artifact(f"pack:{pack}", hashlib.sha256(body).hexdigest(), len(body))
         answer = Answer(b"", artifact, "cd" * 32, item_errors, cpu_seconds=3.5, memory_bytes_max=300 << 20)
         changes += [
             MoveAttempt(each.attempt_id, AttemptEvent.REPORT, "", answer),

@@ -61,6 +61,20 @@ function confirmations(within) {
   }
 }
 
+// <a data-dialog="ID" href="the same question as a page">: opens the dialog instead.
+function dialogs() {
+  const opened = (event) => {
+    const link = event.target.closest?.("[data-dialog]");
+    const dialog = link && document.getElementById(link.dataset.dialog);
+    if (!dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    dialog.showModal();
+    dialog.addEventListener("close", () => document.getElementById(link.id)?.focus(), { once: true });
+  };
+  document.addEventListener("click", opened);
+  document.addEventListener("keydown", (event) => event.key === " " && opened(event));
+}
+
 function menus() {
   const open = () => document.querySelectorAll("details[data-menu][open]");
   document.addEventListener("click", (event) => {
@@ -86,6 +100,7 @@ function prepare(within) {
 
 document.querySelectorAll("[data-theme-toggle]").forEach(themeButton);
 menus();
+dialogs();
 prepare(document);
 document.addEventListener("htmx:load", (event) => prepare(event.target));
 document.addEventListener("fallow:new", (event) => prepare(event.target));
