@@ -106,6 +106,7 @@ class Server:
         self.store = store
         self.places = places
         self.intake = Intake(store, places, KnownImages(), plugs, settings)
+        self.feeds = Feeds(store, places)
         self.jobs = Jobs(store, places)
         self.views = Views(store, scheduler)
         self.results = Results(store, places, self.views)
@@ -120,7 +121,7 @@ class Server:
             "janitor": Janitor(store, places, settings, name).step,
             "shares": lambda: shares.step(store),
         }
-        self._door = cast(Door, _WorkDoor(settings, clock, self.work, places, _COUNTERS, Feeds(store, places)))
+        self._door = cast(Door, _WorkDoor(settings, clock, self.work, places, _COUNTERS, self.feeds))
 
     def hello(self, caller: Caller, body: bytes) -> wire.Welcome:
         """POST /api/work/hello, bytes in, bytes out. Raises Refusal."""
