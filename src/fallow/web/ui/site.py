@@ -7,18 +7,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
 from fallow.web.letters import router as letters
+from fallow.web.ui.account_page import router as account_page
 from fallow.web.ui.job_data import router as job_data
 from fallow.web.ui.job_deeds import router as job_deeds
 from fallow.web.ui.job_page import router as job_page
 from fallow.web.ui.jobs_page import router as jobs_page
 from fallow.web.ui.notices_page import router as notices_page
+from fallow.web.ui.people_page import router as people_page
 from fallow.web.ui.problems import handlers
 from fallow.web.ui.sign_in_page import router as sign_in_page
 from fallow.web.ui.statics import static
 from fallow.web.ui.submit_page import router as submit_page
 from fallow.web.ui.workers_page import router as workers_page
 
-ROUTERS = (letters, notices_page, sign_in_page, jobs_page, job_page, job_data, job_deeds, submit_page, workers_page)
+ROUTERS = (
+    account_page,
+    people_page,
+    letters,
+    notices_page,
+    sign_in_page,
+    jobs_page,
+    job_page,
+    job_data,
+    job_deeds,
+    submit_page,
+    workers_page,
+)
 
 
 def build_site(door: Door) -> "Site":
