@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,17 +25,22 @@ BATCHES_OPEN_MAX = 8
 
 @pytest.fixture(scope="session")
 def openai_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """With one worker, and the model `echo`."""
+    """With one worker, and two models: `echo` on stdin, and `served` by the contract http."""
     home = tmp_path_factory.mktemp("openai")
     house = House(home, "--allow-process", FALLOW_BATCHES_OPEN_MAX=str(BATCHES_OPEN_MAX), FALLOW_ROLE_SECONDS="0.1")
     house.start_server()
     house.worker("worker", "--engine", "process", "--allow-process", "--slots", "4")
-    model = Path(__file__).parent / "model.py"
-    body = {"name": "echo", "endpoints": [ENDPOINT], "job": {"command": [sys.executable, "-S", str(model)]}}
-    answer = house.call("POST", "/api/models", body)
-    assert answer.status_code == 201, answer.text
+    model = [sys.executable, "-S", str(Path(__file__).parent / "model.py")]
+    served = {"command": [*model, "serve"], "contract": "http"}
+    add_model(house, "echo", ENDPOINT, {"command": model})
+    add_model(house, "served", "/v1/chat/completions", served)
     yield house
     house.stop()
+
+
+def add_model(house: House, name: str, endpoint: str, job: dict[str, Any]) -> None:
+    answer = house.call("POST", "/api/models", {"name": name, "endpoints": [endpoint], "job": job})
+    assert answer.status_code == 201, answer.text
 
 
 def key_of(house: House, account: str) -> str:

@@ -214,6 +214,21 @@ def the_whole_way(c: Client) -> dict:
 
 
 @point
+def through_a_server_of_the_http_contract(c: Client) -> dict:
+    url = "/v1/chat/completions"
+    lines = [request(n, "served", url, input="bad" if n == 2 else f"w{n}") for n in range(4)]
+    over = c.wait(c.start(c.file(lines, c.strict), c.strict, endpoint=url).id, client=c.strict)
+    output, errors = c.lines(over.output_file_id), c.lines(over.error_file_id)
+    return {
+        "over": over.status,
+        "answers": [line["response"]["body"]["output"] for line in output],
+        "request ids": all(line["response"]["request_id"] for line in output),
+        "bad": [errors[0]["custom_id"], errors[0]["response"]["status_code"], errors[0]["error"]],
+        "usage": (over.to_dict() if hasattr(over, "to_dict") else over.model_dump())["usage"]["output_tokens"],
+    }
+
+
+@point
 def everything_fails(c: Client) -> dict:
     over = c.wait(c.batch([{"input": "bad"}] * 3).id)
     return {

@@ -13,7 +13,7 @@ from tests.openai.driver import POINTS
 SHAPE = ["custom_id", "error", "id", "response"]
 EXPECTED: dict[str, Any] = {
     "before": {"status": "validating", "lasts": 3},
-    "models": {"listed": ["echo"], "one": "echo", "object": "model", "missing": 404},
+    "models": {"listed": ["echo", "served"], "one": "echo", "object": "model", "missing": 404},
     "files_come_in_every_shape": {
         "names": ["upload", "named.jsonl", "named.jsonl", "tuple.jsonl", "typed.jsonl"],
         "bytes": True,
@@ -47,6 +47,13 @@ EXPECTED: dict[str, Any] = {
         "bad body": ["code", "message", "param", "type"],
         "purpose": "batch_output",
         "usage": 35,
+    },
+    "through_a_server_of_the_http_contract": {
+        "over": "completed",
+        "answers": ["W0", "W1", "W3"],
+        "request ids": True,
+        "bad": ["r-2", 400, None],
+        "usage": 9,
     },
     "everything_fails": {"over": "completed", "output": None, "errors": 3, "failed": 3},
     "a_bad_file_fails_the_batch": {
