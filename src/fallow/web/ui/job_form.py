@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from fallow.core.job import MIB, JobSpec, VerifyMethod
+from fallow.core.job import MIB, JobSpec, Limits, RetryPolicy, VerifyMethod
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import JobRequest
 from fallow.protocols.rest.submissions import verify_text
@@ -140,9 +140,9 @@ def request_of(values: Mapping[str, str]) -> JobRequest:
         body["chunk_range"] = {"start": values["range_start"] or "0", "end": values["range_end"]}
     if values["chunk_by"] in _CHUNKS:
         body[_CHUNKS[values["chunk_by"]]] = values["chunk_size"]
-    limits = {name: values[name] for name in _LIMITS if values[name]} | _bytes(values, "memory_mib")
+    limits: dict[str, Any] = {name: values[name] for name in _LIMITS if values[name]} | _bytes(values, "memory_mib")
     retry = {name: values[name] for name in ("max_errors", "max_attempts") if values[name]}
-    needs = {name: values[f"needs_{name}"] for name in ("cores", "accelerators") if values[f"needs_{name}"]}
+    needs: dict[str, Any] = {name: values[f"needs_{name}"] for name in ("cores", "accelerators") if values[f"needs_{name}"]}
     needs |= _bytes(values, "needs_memory_mib")
     body |= {name: part for name, part in (("limits", limits), ("retry", retry), ("requirements", needs)) if part}
     for name, value in _more(values["more"]).items():
@@ -181,7 +181,7 @@ def _policy(values: Mapping[str, str]) -> str:
     return f"quorum:{values['quorum']}:{values['compare']}"
 
 
-def _bytes(values: Mapping[str, str], name: str) -> dict[str, object]:
+def _bytes(values: Mapping[str, str], name: str) -> dict[str, Any]:
     if not values[name]:
         return {}
     try:
@@ -242,11 +242,11 @@ def values_of_spec(spec: JobSpec) -> dict[str, str]:
         "env": "\n".join(f"{name}={value}" for name, value in spec.env.items()),
         "contract": spec.contract,
         "item_timeout_seconds": _number(limits.item_timeout_seconds),
-        "chunk_timeout_seconds": _number(limits.chunk_timeout_seconds),
+        "chunk_timeout_seconds": _said(limits.chunk_timeout_seconds, Limits().chunk_timeout_seconds),
         "memory_mib": _number(limits.memory_bytes and limits.memory_bytes / MIB),
         "cpus": _number(limits.cpus),
-        "max_errors": str(spec.retry.max_errors),
-        "max_attempts": str(spec.retry.max_attempts),
+        "max_errors": _said(spec.retry.max_errors, RetryPolicy().max_errors),
+        "max_attempts": _said(spec.retry.max_attempts, RetryPolicy().max_attempts),
         "worker_label": needs.label or "",
         "engine": needs.engine or "",
         "needs_memory_mib": _number(needs.memory_bytes / MIB),
@@ -263,6 +263,10 @@ def values_of_spec(spec: JobSpec) -> dict[str, str]:
     if spec.verify.method is VerifyMethod.QUORUM:
         values |= {"verify": "quorum", "quorum": str(spec.verify.quorum), "compare": spec.verify.compare}
     return values
+
+
+def _said(value: float, usual: float) -> str:
+    return "" if value == usual else _number(value)
 
 
 def _number(value: float | None) -> str:
