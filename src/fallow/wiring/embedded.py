@@ -54,7 +54,7 @@ def start_embedded(settings: Settings) -> EmbeddedServer:
         door.close()
         raise
     listening = threading.Event()
-    listener = Listener(system.app, listening.set, system.door.closing)
+    listener = Listener(system, listening.set)
     thread = threading.Thread(target=listener.run, args=([door],), name="door", daemon=True)
     row, key = system.keys.create(_ITSELF, "embedded", frozenset(Scope))
     system.roles.start()

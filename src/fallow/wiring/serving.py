@@ -1,5 +1,6 @@
 """A server as a process: the door in this thread, the roles in others."""
 
+import asyncio
 import signal
 import socket
 import threading
@@ -10,11 +11,11 @@ from typing import Final
 import structlog
 import uvicorn
 from prometheus_client import start_http_server
-from starlette.types import ASGIApp
 
 from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings
 from fallow.wiring.logs import configure_logs
+from fallow.wiring.patience import connection_class, give_up_overdue
 from fallow.wiring.system import System, build, reachable
 
 OnReady = Callable[[str, str | None], None]  # (URL, the first admin key, at the first start only)
@@ -35,7 +36,7 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
             _run(
                 settings,
                 on_ready,
-                lambda system, ready: Listener(system.app, ready, system.door.closing).run(sockets=[door]),
+                lambda system, ready: Listener(system, ready).run(sockets=[door]),
             )
     else:
         _run(settings, on_ready, lambda _system, ready: _wait_for_end(ready))
@@ -76,10 +77,12 @@ def has_door(settings: Settings) -> bool:
 class Listener(uvicorn.Server):
     """uvicorn that says when it listens and when it stops listening."""
 
-    def __init__(self, app: ASGIApp, listening: Callable[[], None], closing: threading.Event) -> None:
+    def __init__(self, system: System, listening: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                system.app,
+                http=connection_class(system.settings.client_seconds),
+                ws="none",
                 log_config=None,
                 log_level="warning",
                 access_log=False,
@@ -90,12 +93,18 @@ class Listener(uvicorn.Server):
             )
         )
         self._listening = listening
-        self._closing = closing
+        self._closing = system.door.closing
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._listening()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % 10 == 0:
+            give_up_overdue(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._closing.set()
