@@ -60,6 +60,8 @@ class JobOptions:
     ] = None
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory a container may use, such as 2G.")] = None
     cpus: Annotated[float | None, typer.Option(metavar="N", help="Cores a container may use.")] = None
+    pids: Annotated[int | None, typer.Option(metavar="N", help="Processes and threads a container may have.")] = None
+    tmp: Annotated[str | None, typer.Option(metavar="SIZE", help="Size of a container's /tmp, in memory.")] = None
     max_errors: Annotated[int | None, typer.Option(metavar="N", help="Failures of one chunk that are too many.")] = None
     max_attempts: Annotated[int | None, typer.Option(metavar="N", help="Attempts at one chunk, at most.")] = None
     error_threshold: Annotated[
@@ -128,6 +130,8 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "start_timeout_seconds": seconds(options.start_timeout),
         "memory_bytes": size_bytes(options.memory),
         "cpus": options.cpus,
+        "pids": options.pids,
+        "tmp_bytes": size_bytes(options.tmp),
     }
     http = {
         "port": options.http_port,
