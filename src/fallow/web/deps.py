@@ -19,6 +19,7 @@ from fallow.control.fleet_history import Fleet
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
 from fallow.control.links import Links
+from fallow.control.lookup import Lookup
 from fallow.control.models import Models
 from fallow.control.notices import Notices
 from fallow.control.people import People
@@ -53,6 +54,7 @@ class Door:
     intake: Intake
     estimates: Estimates
     fleet: Fleet
+    lookup: Lookup
     feeds: Feeds
     jobs: Jobs
     views: Views

@@ -31,6 +31,7 @@ from fallow.control.fleet_history import Fleet
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
+from fallow.control.lookup import Lookup
 from fallow.control.people import people_of
 from fallow.control.places import OWN, Places
 from fallow.control.planner import Planner
@@ -154,6 +155,7 @@ def _assembled(
         intake=intake,
         estimates=Estimates(store, places, intake, settings),
         fleet=Fleet(store, clock, settings),
+        lookup=Lookup(store, places, views),
         feeds=Feeds(store, places),
         jobs=Jobs(store, places),
         views=views,
