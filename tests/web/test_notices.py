@@ -1,5 +1,6 @@
 """The notices' calls and the links in letters, through a real server; webhooks as the openai package knows them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from fallow.control.notices import Told, tell
 from fallow.core.notices import BATCH_EVENTS, EVENTS, NoticeKind
 from fallow.settings import Settings
 from fallow.wiring import EmbeddedServer, start_embedded
+from tests.cli.command import fallow
 from tests.e2e.house import wait_until
 from tests.servers.mailbox import Mailbox, listening
 from tests.servers.receiver import Receiver, openai_package, receiving, unwrapped
@@ -329,3 +331,28 @@ def test_a_relay_with_tls_from_the_first_byte(tmp_path: Path) -> None:
         assert refused.verdict is Verdict.AGAIN
         assert refused.status == 535 or "is the password right?" in refused.error
         assert len(box.mails) == 1
+
+
+def test_the_command_adds_tests_lists_and_removes_webhooks_and_shows_notices(told: House, receiver: Receiver) -> None:
+    given = {"FALLOW_SERVER": told.url, "FALLOW_TOKEN": told.key("submit", account="cleo")}
+    added = fallow("webhook", "add", "desk", receiver.url, "--event", "job.failed", "--json", **given)
+    made = json.loads(added.stdout)
+    assert made["event_types"] == ["job.failed"]
+    assert (
+        fallow("webhook", "test", made["webhook_id"], "--event", "job.failed", **given).stdout == "It answered 200.\n"
+    )
+    assert unwrapped(receiver.taken[-1], made["secret"]).type == "job.failed"
+    receiver.answers.append((500, {}, b"no"))
+    failed = fallow("webhook", "test", made["webhook_id"], **given)
+    assert (failed.returncode, failed.stderr) == (1, "It was not taken: HTTP 500: no\n")
+    changed = fallow("webhook", "rotate", made["webhook_id"], "--at-once", **given).stdout.strip()
+    assert changed.startswith("whsec_")
+    assert changed != made["secret"]
+    assert made["webhook_id"] in fallow("webhook", "list", **given).stdout
+    say(told.server, "cleo", "c")
+    shown = fallow("notices", "--read", **given).stdout
+    assert "job.completed\tJob c <script>\tunread" in shown
+    assert fallow("notices", "--unread", **given).stdout == ""
+    fallow("webhook", "remove", made["webhook_id"], **given)
+    assert fallow("webhook", "list", **given).stdout == ""
+    assert fallow("webhook", "remove", made["webhook_id"], **given).returncode == 2

@@ -24,6 +24,14 @@ from fallow.protocols.rest.jobs import (
     WorkerView,
 )
 from fallow.protocols.rest.models import ModelView
+from fallow.protocols.rest.notices import (
+    DeliveryDetail,
+    DeliveryView,
+    NewWebhook,
+    NoticeView,
+    WebhookTestResult,
+    WebhookView,
+)
 from fallow.sdk.client import Client
 from fallow.sdk.downloads import OUTPUT_FILES
 from fallow.sdk.feeds import Answers, Feed
@@ -434,3 +442,67 @@ class AsyncClient:
     async def version(self) -> dict[str, Any]:
         """The server's {"version", "protocol"}."""
         return await called(self._sync.version)
+
+    def notices(self, kinds: Iterable[str] = (), unread: bool = False) -> AsyncIterator[NoticeView]:
+        """What one was told, newest first. kinds: such as "job.failed"; none: all."""
+        return iterated(lambda: self._sync.notices(kinds, unread))
+
+    async def read_notice(self, notice_id: str) -> None:
+        """One is read."""
+        return await called(self._sync.read_notice, notice_id)
+
+    async def read_notices(self) -> None:
+        """All are read."""
+        return await called(self._sync.read_notices)
+
+    async def notice_choices(self) -> dict[str, bool]:
+        """For each kind, whether one gets mail about it."""
+        return await called(self._sync.notice_choices)
+
+    async def choose_notices(self, mail: dict[str, bool]) -> dict[str, bool]:
+        """Chooses what to get mail about; kinds that are left out stay as they are."""
+        return await called(self._sync.choose_notices, mail)
+
+    async def confirm_email(self) -> bool:
+        """Asks for the letter whose link confirms one's address. Whether it is on its way."""
+        return await called(self._sync.confirm_email)
+
+    def webhooks(self) -> AsyncIterator[WebhookView]:
+        """One's own, newest first."""
+        return iterated(self._sync.webhooks)
+
+    async def webhook(self, webhook_id: str) -> WebhookView:
+        """One webhook."""
+        return await called(self._sync.webhook, webhook_id)
+
+    async def add_webhook(self, name: str, url: str, event_types: Iterable[str] = ()) -> NewWebhook:
+        """A new one; its `secret` is shown this once. event_types: none means all."""
+        return await called(self._sync.add_webhook, name, url, event_types)
+
+    async def change_webhook(self, webhook_id: str, **fields: Any) -> WebhookView:
+        """Changes what is given: name, url, event_types, enabled."""
+        return await called(self._sync.change_webhook, webhook_id, **fields)
+
+    async def remove_webhook(self, webhook_id: str) -> None:
+        """Nothing is sent there any more."""
+        return await called(self._sync.remove_webhook, webhook_id)
+
+    async def rotate_webhook(self, webhook_id: str, keep_old: bool = True) -> NewWebhook:
+        """A new secret, shown this once. keep_old: the old one signs too for 24 hours."""
+        return await called(self._sync.rotate_webhook, webhook_id, keep_old)
+
+    async def test_webhook(self, webhook_id: str, event_type: str = "job.completed") -> WebhookTestResult:
+        """Calls it now with a sample, and says what it answered."""
+        return await called(self._sync.test_webhook, webhook_id, event_type)
+
+    def deliveries(self, webhook_id: str | None = None, notice_id: str | None = None) -> AsyncIterator[DeliveryView]:
+        """What was sent to one, by mail or webhook, newest first."""
+        return iterated(lambda: self._sync.deliveries(webhook_id, notice_id))
+
+    async def delivery(self, delivery_id: str) -> DeliveryDetail:
+        """One with all its tries."""
+        return await called(self._sync.delivery, delivery_id)
+
+    async def send_again(self, delivery_id: str) -> DeliveryDetail:
+        """Sends it again, under the same id, with a new round of tries."""
+        return await called(self._sync.send_again, delivery_id)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _TARGET = _HERE / "async_client.py"
-_SOURCES = ("job", "feeds", "client")
+_SOURCES = ("job", "feeds", "client", "notice_calls")
 _AWAITED = {"Job": "AsyncJob", "Feed": "AsyncFeed"}
 _ITERATED = {"Results": "Result", "JobPages": "JobSummary"}
 _CALLBACKS = ("OnProgress", "OnBytes")
@@ -86,8 +86,8 @@ class AsyncFeed:
 def written() -> str:
     """The module's text."""
     trees = [ast.parse((_HERE / f"{name}.py").read_text("utf-8")) for name in _SOURCES]
-    kinds = zip(trees, (_JOB, _FEED, _CLIENT), ("Job", "Feed", "Client"), strict=True)
-    body = "\n\n".join("\n".join([head, *_methods(tree, name)]) for tree, head, name in kinds)
+    kinds = zip(trees, (_JOB, _FEED, _CLIENT, ""), ("Job", "Feed", "Client", "NoticeCalls"), strict=True)
+    body = "\n\n".join("\n".join([head, *_methods(tree, name)]) for tree, head, name in kinds)  # the last is Client's
     return _formatted(_HEAD + _imports(trees, body) + "\n\n" + body)
 
 

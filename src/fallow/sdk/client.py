@@ -55,6 +55,7 @@ from fallow.sdk.events import follow_events
 from fallow.sdk.feeds import Answers, Feed
 from fallow.sdk.job import Job
 from fallow.sdk.mapping import OnError, mapped
+from fallow.sdk.notice_calls import NoticeCalls
 from fallow.sdk.operations import calls
 from fallow.sdk.progress import Shown
 from fallow.sdk.results import JobPages, Result, Results, result_lines, result_of
@@ -66,7 +67,7 @@ DEFAULT_SERVER = "http://127.0.0.1:8420"
 _JSONL = {"content-type": "application/jsonl"}
 
 
-class Client:
+class Client(NoticeCalls):
     """Speaks to one server. Every method raises fallow.Refusal when the server says no, with its code and remedy.
 
     server, token: else FALLOW_SERVER and FALLOW_TOKEN. May be used in a `with`; may be shared by threads.

@@ -33,4 +33,5 @@ def calls(*operations: str, named: Mapping[str, str] | None = None, own: str = "
 
 def operations_of(client: type) -> dict[str, tuple[Operation, ...]]:
     """By the method's name."""
-    return {name: getattr(method, _MARK) for name, method in vars(client).items() if hasattr(method, _MARK)}
+    methods = {name: method for kind in reversed(client.__mro__) for name, method in vars(kind).items()}
+    return {name: getattr(method, _MARK) for name, method in methods.items() if hasattr(method, _MARK)}
