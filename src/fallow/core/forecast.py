@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
-LOOKED_AT: Final = 30  # spans; what was longer ago says little about now
+LOOKED_AT: Final = 60  # spans; what was longer ago says little about now
 _SIGMAS: Final = 2.0  # about 95 in 100, if spans were independent of each other
-_SLOWEST: Final = 0.05  # of the mean: below, the band would say "never" because of one bad minute
+_SLOWEST: Final = 0.2  # of the mean: below, the band would say "never" because of one bad minute
 
 
 @dataclass(frozen=True, slots=True)

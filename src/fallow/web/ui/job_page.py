@@ -22,7 +22,7 @@ from fallow.web.ui.streams import changes, job_mark, mark_of, together
 from fallow.web.ui.visitor import Looking, Visiting
 
 router = APIRouter()
-_CHUNKS: Final = 50
+_CHUNKS: Final = 25
 _STORY: Final = 300
 _ATTEMPTS: Final = 40
 _LINES: Final = 20

@@ -45,7 +45,7 @@ export class JobCharts {
     const text = colour("muted");
     const grid = { stroke: colour("line"), width: 1 };
     const common = { stroke: text, grid, ticks: grid, font: "12px system-ui" };
-    return [{ ...common, space: 70 }, { ...common, size: 62, values: (_, ticks) => ticks.map(short) }];
+    return [{ ...common, space: 80, values: (_, ticks, __, ___, step) => ticks.map((at) => moment(at, step)) }, { ...common, size: 62, values: (_, ticks) => ticks.map(short) }];
   }
 
   options(place, series, more = {}) {
@@ -125,6 +125,17 @@ export class JobCharts {
     const width = span === 1 ? "second" : `${long(span)}`;
     this.section.querySelector("#pace").textContent = `${short(mean)} items/s on average, ${short(most)} at most; each step is ${span === 1 ? "a" : ""} ${width}.`.replace("  ", " ");
   }
+}
+
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const SECONDS = new Intl.DateTimeFormat("en-GB", { minute: "2-digit", second: "2-digit" });
+
+function moment(at, step) {
+  const date = new Date(at * 1000);
+  if (step >= 86400) return DAY.format(date);
+  if (step < 60) return `${SECONDS.format(date)}${step < 1 ? `.${Math.floor(date.getMilliseconds() / 100)}` : ""}`;
+  return step >= 3600 && date.getHours() === 0 ? DAY.format(date) : CLOCK.format(date);
 }
 
 function faint(shade, opacity) {
