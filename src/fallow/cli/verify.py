@@ -11,19 +11,34 @@ from fallow.cli.showing import many, note, show_json
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog=examples("fallow verify out/", "fallow verify out/ --item 1234"))(verify)
+    shown = (
+        "fallow verify out/",
+        "fallow verify out/ --item 1234",
+        "fallow verify --proof proof.json --line line.json",
+    )
+    app.command(epilog=examples(*shown))(verify)
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Holds output.jsonl, errors.jsonl, manifest.json.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Holds output.jsonl, errors.jsonl, manifest.json.")
+    ] = None,
     item: Annotated[int | None, typer.Option(min=0, metavar="N", help="Print the proof of item N, from 0.")] = None,
+    proof: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A proof of one line, from the page of receipts.")
+    ] = None,
+    line: Annotated[Path | None, typer.Option(metavar="FILE", help="The line that --proof is of; - is stdin.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove an output from its manifest: every hash, every signature, any single line. Needs no server.
+    """Prove an output from its manifest, or one line from its proof: every hash, every signature. Needs no server.
 
     Exits 0 when everything is as it was written and signed, else 1 and names what is not.
     """
-    if item is None:
+    if proof is not None and line is not None and directory is None:
+        _check_line(proof, line, as_json)
+    elif directory is None or proof is not None or line is not None:
+        raise typer.BadParameter("Name a directory, or --proof and --line.")
+    elif item is None:
         _verify(directory, as_json)
     else:
         _prove(directory, item, as_json)
@@ -49,6 +64,27 @@ def _verify(directory: Path, as_json: bool) -> None:
         note(f"{directory} is not what was written and signed.")
     if not verdict.good:
         raise typer.Exit(1)
+
+
+def _check_line(proof: Path, line: Path, as_json: bool) -> None:
+    from fallow.core.refusals import Code, Refusal
+    from fallow.sdk.lines import check_line
+
+    try:
+        receipt, index = check_line(proof, line)
+    except Refusal as refusal:
+        if refusal.code not in (Code.DIGEST_MISMATCH, Code.RECEIPT_INVALID):
+            raise
+        note(str(refusal))
+        raise typer.Exit(1) from None
+    if as_json:
+        show_json({"good": True, "item": receipt.item_start + index, "receipt": asdict(receipt)})
+        return
+    typer.echo(f"The line is good: item {receipt.item_start + index} of job {receipt.job_id}.")
+    typer.echo(f"  signed by   worker {receipt.worker_id}")
+    typer.echo(f"  ran         {receipt.image}")
+    typer.echo(f"  made        {receipt.started_at} to {receipt.finished_at} by the worker's clock")
+    typer.echo(f"  from        items {receipt.item_start} to {receipt.item_end}, input sha256:{receipt.input_sha256}")
 
 
 def _prove(directory: Path, item: int, as_json: bool) -> None:

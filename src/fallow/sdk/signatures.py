@@ -28,7 +28,7 @@ def receipt_of(entry: Entry, head: Head) -> tuple[Receipt | None, list[str]]:
     if key is None:
         return None, [f"its receipt names worker {said(worker_id)}, whose public key is not in manifest.json"]
     try:
-        receipt = unseal(entry.envelope, _checker(key))
+        receipt = unseal(entry.envelope, signature_checker(key))
     except Refusal:
         return None, [
             f"the receipt of chunk {entry.chunk_id} has a bad signature; worker {said(worker_id)} did not sign it"
@@ -59,7 +59,9 @@ def _differences(receipt: Receipt, worker_id: str, entry: Entry, head: Head) -> 
     ]
 
 
-def _checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
+def signature_checker(public_key: bytes) -> Callable[[bytes, bytes], bool]:
+    """Whether a signature over a message is this raw Ed25519 key's; never, for bytes that are no key."""
+
     def check(message: bytes, signature: bytes) -> bool:
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)

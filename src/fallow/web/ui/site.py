@@ -15,6 +15,7 @@ from fallow.web.ui.jobs_page import router as jobs_page
 from fallow.web.ui.notices_page import router as notices_page
 from fallow.web.ui.people_page import router as people_page
 from fallow.web.ui.problems import handlers
+from fallow.web.ui.receipts_page import router as receipts_page
 from fallow.web.ui.sign_in_page import router as sign_in_page
 from fallow.web.ui.statics import static
 from fallow.web.ui.submit_page import router as submit_page
@@ -30,6 +31,7 @@ ROUTERS = (
     job_page,
     job_data,
     job_deeds,
+    receipts_page,
     submit_page,
     workers_page,
 )
