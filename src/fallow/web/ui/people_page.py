@@ -111,7 +111,9 @@ def change(
 
 
 @router.post("/person/submit-right")
-def set_right(door: TheDoor, request: Request, who: Acting, account_id: Line, submit_right: SubmitRight) -> Response:
+def set_right(
+    door: TheDoor, request: Request, who: Acting, account_id: Line, submit_right: Annotated[SubmitRight, Form()]
+) -> Response:
     """All applications, the granted ones, or none."""
     return _changed(door, request, who, account_id, Asked(submit_right=submit_right), "The right to submit is changed.")
 
@@ -140,7 +142,9 @@ def password_link(door: TheDoor, request: Request, who: Acting, account_id: Line
 
 
 @router.post("/person/disabled")
-def set_disabled(door: TheDoor, request: Request, who: Acting, account_id: Line, disabled: bool) -> Response:
+def set_disabled(
+    door: TheDoor, request: Request, who: Acting, account_id: Line, disabled: Annotated[bool, Form()]
+) -> Response:
     """Shut out, or let in again."""
     said = "The account is disabled: its keys and sessions open nothing any more." if disabled else "It is enabled."
     return _changed(door, request, who, account_id, Asked(disabled=disabled), said)
