@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET: include/uapi/linux/sched.h
 CONNECT_SECONDS = 5.0
@@ -28,8 +29,11 @@ NUMBER = struct.Struct("!i")
 class Gate:
     """Connects inside the network namespace of one process. May be used by several threads."""
 
-    def __init__(self, pid: int, prefix: tuple[str, ...] = ()) -> None:
-        """prefix: a command that runs the child where it may enter. Raises OSError, PermissionError among them."""
+    def __init__(self, pid: int, prefix: tuple[str, ...] = (), environment: Mapping[str, str] | None = None) -> None:
+        """prefix: a command that runs the child where it may enter. environment: the child's; None: this process's.
+
+        Raises OSError, PermissionError among them.
+        """
         self._lock = threading.Lock()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
@@ -38,6 +42,7 @@ class Gate:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                env=environment,
                 start_new_session=True,
             )
         self._ours.settimeout(OPEN_SECONDS)

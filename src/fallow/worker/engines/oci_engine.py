@@ -287,7 +287,7 @@ class RunningContainer:
             raise ConnectionRefusedError("the container does not run")
         # An ordinary user's containers live in a user namespace of podman's, which must be entered first.
         prefix = ("podman", "unshare") if self._engine.flavour.rootless else ()
-        gate = Gate(pid, prefix)
+        gate = Gate(pid, prefix, _environment())
         if self.poll():
             # The number may have been another process's by then.
             gate.close()
