@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from fallow.core.refusals import Code, Refusal
 from fallow.sdk.failures import error_of
+from fallow.sdk.needs import needed
 from fallow.sdk.runner import PYTHON, decoded, raised_again
 
 CALL_BYTES_MAX = 11 << 20  # of a function and one call's arguments: as base64 they must fit into one request
@@ -92,13 +94,13 @@ def checked(function: Function, arguments: bytes) -> bytes:
     return arguments
 
 
+def send_by_value(module: ModuleType) -> None:
+    """Functions and classes of the module travel whole, not by name. Raises Refusal SETTING_INVALID."""
+    needed("cloudpickle", "executor").register_pickle_by_value(module)
+
+
 def _dumped(value: Any, what: str) -> bytes:
-    try:
-        import cloudpickle  # type: ignore[import-untyped]
-    except ImportError:
-        raise Refusal(
-            Code.SETTING_INVALID, "cloudpickle is not installed here.", "Install it: pip install 'fallow[executor]'"
-        ) from None
+    cloudpickle = needed("cloudpickle", "executor")
     try:
         data: bytes = cloudpickle.dumps(value)
     except Exception as wrong:

@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from functools import partial
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from fallow.core.refusals import Code, Refusal
 from fallow.core.slicing import even_ranges
 from fallow.core.words import JobState
-from fallow.sdk.calls import Call, Function, Piece, blocks_of, checked, given, lines_of, pickled, settle
+from fallow.sdk.calls import Call, Function, Piece, blocks_of, checked, given, lines_of, pickled, send_by_value, settle
 from fallow.sdk.client import Client
 from fallow.sdk.failures import JobEnded
 from fallow.sdk.feeds import PART_BYTES, Answers, Feed
@@ -52,11 +53,16 @@ class Executor(concurrent.futures.Executor):
         *,
         command: Sequence[str] | None = None,
         trust_workers: bool = False,
+        by_value: Iterable[ModuleType] = (),
         **fields: Any,
     ) -> None:
         """image: one whose command is the runner (sdk/runner.py); None runs `command` without a container, by default
         the runner of the worker's own Python. client: else one is made, and closed with the pool. fields: of
-        JobRequest, such as limits, requirements, worker_label. No job is submitted before the first call."""
+        JobRequest, such as limits, requirements, worker_label. by_value: modules that the image has not got: what comes
+        from them travels with the calls, from now on in the whole program. No job is submitted before the first call.
+        """
+        for module in by_value:
+            send_by_value(module)
         if command is None:
             command = () if image else RUNNER
         settled = {"name": "executor", "harness": True, "retry": {"error_threshold": 1.0}, **fields}

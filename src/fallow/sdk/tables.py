@@ -4,14 +4,13 @@ An answer that is an object gives a column for each member; any other is in the 
 answer has nulls and says why in the column `error`. A column whose values have no type in common is JSON text.
 """
 
-import importlib
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fallow.core.refusals import Code, Refusal
 from fallow.sdk.failures import error_of
+from fallow.sdk.needs import needed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,15 +38,6 @@ def pandas_frame(table: "pa.Table") -> Any:
 def polars_frame(table: "pa.Table") -> Any:
     """The table as a polars.DataFrame."""
     return needed("polars", "").from_arrow(table)
-
-
-def needed(name: str, extra: str) -> Any:
-    """The module. Raises Refusal SETTING_INVALID that says what to install."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        install = f"pip install 'fallow[{extra}]'" if extra else f"pip install {name}"
-        raise Refusal(Code.SETTING_INVALID, f"{name} is not installed here.", f"Install it: {install}") from None
 
 
 class _Columns:
