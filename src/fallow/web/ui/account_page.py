@@ -13,6 +13,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Scope
 from fallow.protocols.rest.refusals import status_of
 from fallow.web.deps import Door, TheDoor
+from fallow.web.ui.figures import short
 from fallow.web.ui.rendering import render, see_other
 from fallow.web.ui.visitor import Acting, Visiting, Visitor
 
@@ -20,6 +21,17 @@ router = APIRouter()
 PAGE: Final = "/account"
 _DAYS: Final = (7, 30, 90, 365)
 _KEYS_SHOWN: Final = 200
+_SESSIONS_SHOWN: Final = 50
+_BROWSERS: Final = {"Firefox/": "Firefox", "Edg/": "Edge", "OPR/": "Opera", "Chrome/": "Chrome", "Safari/": "Safari"}
+_SYSTEMS: Final = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
 Line = Annotated[str, Form(max_length=400)]
 Password = Annotated[str, Form(max_length=2 * PASSWORD_MAX)]
 
@@ -94,6 +106,13 @@ def end_session(door: TheDoor, who: Acting, session: Line = "") -> Response:
     return see_other(PAGE, "done", f"{count} other {'browser is' if count == 1 else 'browsers are'} signed out.")
 
 
+def browser_name(agent: str) -> str:
+    """What people call it: "Firefox on Windows"; its own words where it is none of those known here."""
+    browser = next((name for sign, name in _BROWSERS.items() if sign in agent), "")
+    system = next((name for sign, name in _SYSTEMS.items() if sign in agent), "")
+    return " on ".join(part for part in (browser, system) if part) or short(agent, 40) or "unknown"
+
+
 def _page(
     door: Door,
     request: Request,
@@ -116,6 +135,7 @@ def _page(
         keys_gone=len(keys) - len(good),
         scopes=sorted(who.may),
         days=_DAYS,
-        sessions=[(name_of(row), row) for row in door.people.sessions.listed(caller)],
+        sessions=[(name_of(row), row) for row in door.people.sessions.listed(caller)[:_SESSIONS_SHOWN]],
+        browser_name=browser_name,
         shortest=PASSWORD_MIN,
     )
