@@ -466,7 +466,11 @@ def test_parts_beyond_what_was_announced_are_refused(bench: Bench) -> None:
 
 
 def test_a_half_written_file_is_none(bench: Bench) -> None:
-    with pytest.raises(_Killed), bench.door.files.incoming(ALICE) as coming:
-        coming.write(b"x" * 100)
-        raise _Killed
+    def send() -> None:
+        with bench.door.files.incoming(ALICE) as coming:
+            coming.write(b"x" * 100)
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        send()
     assert not list(bench.places.artifacts.list("files"))

@@ -57,7 +57,8 @@ def drive(version: str, *words: object, seconds: float = 200) -> subprocess.Comp
     assert (home / ".made-from").exists(), f"openai {version} is not here: run scripts/openai-clients.sh"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-S", str(Path(__file__).parent / "driver.py"), *map(str, words)],
+        [sys.executable, "-S", "-m", "tests.openai.driver", *map(str, words)],
+        cwd=ROOT,
         env={**kept, "PYTHONPATH": str(home)},
         capture_output=True,
         text=True,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.house import House
+from tests.openai import driver
 from tests.openai.conftest import VERSIONS, drive, key_of
-from tests.openai.driver import POINTS
 
+POINTS = [each.__name__ for each in driver.POINTS]
 SHAPE = ["custom_id", "error", "id", "response"]
 EXPECTED: dict[str, Any] = {
     "before": {"status": "validating", "lasts": 3},
