@@ -66,7 +66,7 @@ class Intake:
     def check(self, caller: Caller, submission: Submission) -> JobSpec:
         """What the job would be; nothing is written down. Raises a Refusal that says what is wrong with it."""
         caller.needs(Scope.SUBMIT, Scope.OPERATE)
-        self._rights.check(caller, submission.model or application_of(submission.image))
+        self._rights.check(caller, application_of(submission.image, submission.model))
         job_id = JobId(submission.job_id or f"job-{secrets.token_hex(5)}")
         self._check_job_id(job_id)
         self._check_numbers(submission)
