@@ -126,6 +126,11 @@ document.addEventListener("htmx:afterSwap", (event) => {
   before = now;
 });
 
-map.refresh(true).then(() => performance.mark("fallow-map-drawn"));
-charts.refresh();
+// The map first: the rest costs the server more, and is further down.
+map.refresh(true).finally(() => {
+  performance.mark("fallow-map-drawn");
+  drawSeries();
+  troublesAgain();
+  previewAgain();
+});
 follow(() => `/ui/job/events?${job}&seen=${byId("head").dataset.seen}`, changed, liveSign(document.querySelector("[data-live]")));
