@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fallow.core.refusals import Refusal
-    from fallow.sdk.async_client import AsyncClient, AsyncFeed, AsyncJob
+    from fallow.sdk.async_client import AsyncClient
+    from fallow.sdk.async_jobs import AsyncFeed, AsyncJob
     from fallow.sdk.client import Client
     from fallow.sdk.executor import Executor
     from fallow.sdk.failures import ItemError, JobEnded
@@ -27,8 +28,8 @@ __all__ = [
 
 _PLACES = {
     "AsyncClient": "fallow.sdk.async_client",
-    "AsyncFeed": "fallow.sdk.async_client",
-    "AsyncJob": "fallow.sdk.async_client",
+    "AsyncFeed": "fallow.sdk.async_jobs",
+    "AsyncJob": "fallow.sdk.async_jobs",
     "Client": "fallow.sdk.client",
     "Executor": "fallow.sdk.executor",
     "Feed": "fallow.sdk.feeds",

@@ -40,6 +40,7 @@ EXAMPLES: dict[str, Any] = {
     "job": {},
     "request": JobRequest(input_uri="s3://b/in.jsonl", container_image="model:1"),
     "number": 0,
+    "lines": b"1\n",
     "items": [0],
     "first_items": [0],
 }

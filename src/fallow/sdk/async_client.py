@@ -6,10 +6,11 @@ Each call runs in a thread of its own, so that waiting for one holds up nothing 
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 from fallow.core.words import ChunkState, JobState
 from fallow.protocols.rest.accounts import AccountView, GrantView, Me, PasswordLink, SessionView
+from fallow.protocols.rest.estimates import EstimateView
 from fallow.protocols.rest.jobs import (
     AttemptView,
     ChunkView,
@@ -32,129 +33,15 @@ from fallow.protocols.rest.notices import (
     WebhookTestResult,
     WebhookView,
 )
+from fallow.sdk.async_jobs import AsyncFeed, AsyncJob
 from fallow.sdk.client import Client
 from fallow.sdk.downloads import OUTPUT_FILES
-from fallow.sdk.feeds import Answers, Feed
-from fallow.sdk.job import Job
+from fallow.sdk.feeds import Answers
 from fallow.sdk.mapping import OnError
 from fallow.sdk.results import Result
 from fallow.sdk.threads import called, iterated, on_loop
 from fallow.sdk.uploads import OnBytes
 from fallow.sdk.waiting import OnProgress
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-class AsyncJob:
-    """See Job: knows its id, and asks the server for everything else."""
-
-    def __init__(self, job: Job) -> None:
-        self._sync = job
-
-    @property
-    def job_id(self) -> str:
-        return self._sync.job_id
-
-    async def detail(self) -> JobDetail:
-        return await called(self._sync.detail)
-
-    async def state(self) -> JobState:
-        return await called(lambda: self._sync.state)
-
-    async def pause(self) -> JobSummary:
-        return await called(self._sync.pause)
-
-    async def resume(self) -> JobSummary:
-        return await called(self._sync.resume)
-
-    async def cancel(self) -> JobSummary:
-        return await called(self._sync.cancel)
-
-    async def rerun(self) -> JobSummary:
-        return await called(self._sync.rerun)
-
-    async def delete(self) -> None:
-        return await called(self._sync.delete)
-
-    async def wait(
-        self, on_progress: OnProgress | None = None, timeout_seconds: float | None = None, progress: bool = False
-    ) -> JobDetail:
-        """progress: shown meanwhile, in a notebook as on a terminal."""
-        return await called(self._sync.wait, on_loop(on_progress), timeout_seconds, progress)
-
-    def results(self, after: int = -1, follow: bool = False) -> AsyncIterator[Result]:
-        return iterated(lambda: self._sync.results(after, follow))
-
-    async def to_arrow(self) -> "pa.Table":
-        """The answers so far as columns: item, the answers' members, error."""
-        return await called(self._sync.to_arrow)
-
-    async def to_pandas(self) -> Any:
-        """The same as a pandas.DataFrame."""
-        return await called(self._sync.to_pandas)
-
-    async def to_polars(self) -> Any:
-        """The same as a polars.DataFrame."""
-        return await called(self._sync.to_polars)
-
-    async def download(self, directory: Path | str, overwrite: bool = False) -> list[Path]:
-        return await called(self._sync.download, directory, overwrite)
-
-    def chunks(self) -> AsyncIterator[ChunkView]:
-        return iterated(self._sync.chunks)
-
-    def attempts(self, chunk_id: int | None = None) -> AsyncIterator[AttemptView]:
-        return iterated(lambda: self._sync.attempts(chunk_id))
-
-    def log(self, attempt_id: int) -> AsyncIterator[bytes]:
-        return iterated(lambda: self._sync.log(attempt_id))
-
-    def story(self, chunk_id: int | None = None) -> AsyncIterator[StoryLine]:
-        return iterated(lambda: self._sync.story(chunk_id))
-
-    def events(self, after: int = 0) -> AsyncIterator[StoryLine]:
-        return iterated(lambda: self._sync.events(after))
-
-
-class AsyncFeed:
-    """See Feed. May be used in an `async with`, at whose end it is closed."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._sync = feed
-
-    @property
-    def job_id(self) -> str:
-        return self._sync.job_id
-
-    async def __aenter__(self) -> "AsyncFeed":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    @property
-    def job(self) -> AsyncJob:
-        """The job's own methods."""
-        return AsyncJob(self._sync.job)
-
-    async def append(self, items: Iterable[Any]) -> range:
-        """Appends JSON values; their numbers among the job's items. Raises Refusal BAD_REQUEST for what is no JSON."""
-        return await called(self._sync.append, items)
-
-    async def append_lines(self, lines: Iterable[bytes]) -> range:
-        """The same with lines of JSON that end with a newline. They are one piece of work unless they are very many."""
-        return await called(self._sync.append_lines, lines)
-
-    async def answers(self, items: Iterable[int], wait_seconds: float = 0.0) -> Answers:
-        """Answers from each of these items to the end of its piece, as far as they are there."""
-        return await called(self._sync.answers, items, wait_seconds)
-
-    async def close(self) -> FeedView:
-        """No more will come: what came is finished, and then the job is."""
-        return await called(self._sync.close)
 
 
 class AsyncClient:
@@ -232,6 +119,10 @@ class AsyncClient:
         cancels the job when the reader goes away before the end.
         """
         return iterated(lambda: self._sync.map(image, items, ordered=ordered, on_error=on_error, **fields))
+
+    async def estimate(self, **fields: Any) -> EstimateView:
+        """What would become of a job: its items, its chunks, how long it takes. Fields: as for submit()."""
+        return await called(self._sync.estimate, **fields)
 
     def jobs(self, states: Iterable[JobState] = ()) -> AsyncIterator[JobSummary]:
         """All jobs that the key may see, newest first."""
@@ -347,6 +238,14 @@ class AsyncClient:
         """The machines that have joined."""
         return await called(self._sync.workers)
 
+    async def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
+        """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""
+        return await called(self._sync.upload, path, on_loop(on_bytes))
+
+    async def version(self) -> dict[str, Any]:
+        """The server's {"version", "protocol"}."""
+        return await called(self._sync.version)
+
     async def keys(self) -> list[KeyView]:
         """API keys: all of them for operators, their own for others."""
         return await called(self._sync.keys)
@@ -434,14 +333,6 @@ class AsyncClient:
     async def remove_model(self, name: str) -> None:
         """It takes no more jobs; those that it has go on."""
         return await called(self._sync.remove_model, name)
-
-    async def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
-        """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""
-        return await called(self._sync.upload, path, on_loop(on_bytes))
-
-    async def version(self) -> dict[str, Any]:
-        """The server's {"version", "protocol"}."""
-        return await called(self._sync.version)
 
     def notices(self, kinds: Iterable[str] = (), unread: bool = False) -> AsyncIterator[NoticeView]:
         """What one was told, newest first. kinds: such as "job.failed"; none: all."""

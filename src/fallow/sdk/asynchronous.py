@@ -1,4 +1,4 @@
-"""Writes async_client.py, the asynchronous face of Client and Job, from their own signatures.
+"""Writes async_client.py and async_jobs.py, the asynchronous faces of Client, Job and Feed, from their own signatures.
 
 python -m fallow.sdk.asynchronous
 
@@ -9,11 +9,10 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_TARGET = _HERE / "async_client.py"
-_SOURCES = ("job", "feeds", "client", "notice_calls")
 _AWAITED = {"Job": "AsyncJob", "Feed": "AsyncFeed"}
 _ITERATED = {"Results": "Result", "JobPages": "JobSummary"}
 _CALLBACKS = ("OnProgress", "OnBytes")
@@ -24,6 +23,8 @@ _HEAD = '''"""AsyncClient: what Client does, for programs on an event loop. Writ
 
 Each call runs in a thread of its own, so that waiting for one holds up nothing else; callbacks run on the event loop.
 """
+'''
+_HEAD_JOBS = '''"""What Job and Feed do, for programs on an event loop. Written by fallow.sdk.asynchronous."""
 '''
 _CLIENT = '''
 class AsyncClient:
@@ -83,12 +84,35 @@ class AsyncFeed:
 '''
 
 
-def written() -> str:
-    """The module's text."""
-    trees = [ast.parse((_HERE / f"{name}.py").read_text("utf-8")) for name in _SOURCES]
-    kinds = zip(trees, (_JOB, _FEED, _CLIENT, ""), ("Job", "Feed", "Client", "NoticeCalls"), strict=True)
-    body = "\n\n".join("\n".join([head, *_methods(tree, name)]) for tree, head, name in kinds)  # the last is Client's
-    return _formatted(_HEAD + _imports(trees, body) + "\n\n" + body)
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A class to be written: its head, and the classes whose methods it has, as (module, class)."""
+
+    head: str
+    sources: tuple[tuple[str, str], ...]
+
+
+_MODULES = {
+    "async_jobs.py": (_HEAD_JOBS, (Face(_JOB, (("job", "Job"),)), Face(_FEED, (("feeds", "Feed"),)))),
+    "async_client.py": (
+        _HEAD,
+        (Face(_CLIENT, (("client", "Client"), ("people_calls", "PeopleCalls"), ("notice_calls", "NoticeCalls"))),),
+    ),
+}
+
+
+def written() -> dict[Path, str]:
+    """Each module's text."""
+    return {_HERE / name: _module(head, faces) for name, (head, faces) in _MODULES.items()}
+
+
+def _module(head: str, faces: tuple[Face, ...]) -> str:
+    trees = {module: ast.parse((_HERE / f"{module}.py").read_text("utf-8")) for f in faces for module, _ in f.sources}
+    body = "\n\n".join(
+        "\n".join([face.head, *(each for module, kind in face.sources for each in _methods(trees[module], kind))])
+        for face in faces
+    )
+    return _formatted(head + _imports(trees, body) + "\n\n" + body)
 
 
 def _methods(tree: ast.Module, name: str) -> Iterator[str]:
@@ -167,7 +191,7 @@ def _indented(text: str) -> str:
     return "\n" + "\n".join(f"    {line}" if line else "" for line in text.split("\n"))
 
 
-def _imports(trees: list[ast.Module], body: str) -> str:
+def _imports(trees: dict[str, ast.Module], body: str) -> str:
     """What the body names, from where the sources have it."""
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     used |= {word for node in ast.walk(ast.parse(body)) for word in _quoted(node)}
@@ -176,13 +200,17 @@ def _imports(trees: list[ast.Module], body: str) -> str:
         "Client": "fallow.sdk.client",
         "Job": "fallow.sdk.job",
         "Feed": "fallow.sdk.feeds",
+        **dict.fromkeys(("AsyncJob", "AsyncFeed"), "fallow.sdk.async_jobs"),
         **dict.fromkeys(("called", "iterated", "on_loop"), "fallow.sdk.threads"),
     }
-    for tree in trees:
+    for module, tree in trees.items():
+        own = (each.name for each in tree.body if isinstance(each, ast.ClassDef))
+        places |= {name: f"fallow.sdk.{module}" for name in own if name not in places}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 places |= {each.name: node.module for each in node.names if each.name not in places}
-    lines = [f"from {places[name]} import {name}" for name in sorted(used & set(places))]
+    here = {each.name for each in ast.parse(body).body if isinstance(each, ast.ClassDef)}
+    lines = [f"from {places[name]} import {name}" for name in sorted((used & set(places)) - here)]
     if any("pa." in line for line in body.splitlines()):
         lines.append("if TYPE_CHECKING:\n    import pyarrow as pa")
         lines.append("from typing import TYPE_CHECKING")
@@ -202,10 +230,11 @@ def _quoted(node: ast.AST) -> Iterator[str]:
 def _formatted(text: str) -> str:
     """As ruff would have it."""
     for words in (["check", "--select", "I", "--fix", "-q", "-"], ["format", "-q", "-"]):
-        command = [sys.executable, "-m", "ruff", *words[:-1], "--stdin-filename", str(_TARGET), "-"]
+        command = [sys.executable, "-m", "ruff", *words[:-1], "--stdin-filename", str(_HERE / "async_client.py"), "-"]
         text = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
     return text
 
 
 if __name__ == "__main__":
-    _TARGET.write_text(written(), "utf-8")
+    for target, text in written().items():
+        target.write_text(text, "utf-8")

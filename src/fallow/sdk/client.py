@@ -8,27 +8,13 @@ for result in job.results():
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, overload
 
-from fallow.core.refusals import Code, Refusal
 from fallow.core.words import ChunkState, JobState
-from fallow.protocols.rest.accounts import (
-    AccountList,
-    AccountPatch,
-    AccountRequest,
-    AccountView,
-    GrantList,
-    GrantRequest,
-    GrantView,
-    Me,
-    PasswordChange,
-    PasswordLink,
-    SessionList,
-    SessionView,
-)
+from fallow.protocols.rest.estimates import EstimateView
 from fallow.protocols.rest.jobs import (
     AttemptList,
     AttemptView,
@@ -39,24 +25,21 @@ from fallow.protocols.rest.jobs import (
     JobList,
     JobRequest,
     JobSummary,
-    KeyList,
-    KeyRequest,
-    KeyView,
-    NewKey,
     Story,
     StoryLine,
     Uploaded,
     WorkerList,
     WorkerView,
 )
-from fallow.protocols.rest.models import ModelList, ModelRequest, ModelView
 from fallow.sdk.downloads import OUTPUT_FILES, download_output
 from fallow.sdk.events import follow_events
 from fallow.sdk.feeds import Answers, Feed
+from fallow.sdk.fields import parsed, safe
 from fallow.sdk.job import Job
 from fallow.sdk.mapping import OnError, mapped
 from fallow.sdk.notice_calls import NoticeCalls
 from fallow.sdk.operations import calls
+from fallow.sdk.people_calls import PeopleCalls
 from fallow.sdk.progress import Shown
 from fallow.sdk.results import JobPages, Result, Results, result_lines, result_of
 from fallow.sdk.transport import Transport, decoded
@@ -67,7 +50,7 @@ DEFAULT_SERVER = "http://127.0.0.1:8420"
 _JSONL = {"content-type": "application/jsonl"}
 
 
-class Client(NoticeCalls):
+class Client(PeopleCalls, NoticeCalls):
     """Speaks to one server. Every method raises fallow.Refusal when the server says no, with its code and remedy.
 
     server, token: else FALLOW_SERVER and FALLOW_TOKEN. May be used in a `with`; may be shared by threads.
@@ -153,6 +136,11 @@ class Client(NoticeCalls):
         cancels the job when the reader goes away before the end.
         """
         return mapped(self, items, ordered, on_error, {"container_image": image, **fields})
+
+    @calls("POST /api/estimates")
+    def estimate(self, **fields: Any) -> EstimateView:
+        """What would become of a job: its items, its chunks, how long it takes. Fields: as for submit()."""
+        return self._transport.ask(EstimateView, "POST", "/api/estimates", parsed_request(fields))
 
     @calls("GET /api/jobs", named={"state": "states"}, own="after limit")
     def jobs(self, states: Iterable[JobState] = ()) -> JobPages:
@@ -327,122 +315,6 @@ class Client(NoticeCalls):
         """The machines that have joined."""
         return self._transport.ask(WorkerList, "GET", "/api/workers").workers
 
-    @calls("GET /api/keys")
-    def keys(self) -> list[KeyView]:
-        """API keys: all of them for operators, their own for others."""
-        return self._transport.ask(KeyList, "GET", "/api/keys").keys
-
-    @calls("POST /api/keys")
-    def add_key(
-        self, name: str, scopes: Iterable[str], account_id: str | None = None, expires_seconds: int | None = None
-    ) -> NewKey:
-        """A new key; its `key` is shown this once."""
-        fields = {"name": name, "scopes": list(scopes), "account_id": account_id, "expires_seconds": expires_seconds}
-        return self._transport.ask(NewKey, "POST", "/api/keys", _parsed(KeyRequest, fields))
-
-    @calls("DELETE /api/keys/{key_id}")
-    def revoke_key(self, key_id: str) -> None:
-        """The key opens nothing any more."""
-        self._transport.send("DELETE", f"/api/keys/{_safe(key_id)}")
-
-    @calls("GET /api/me")
-    def me(self) -> Me:
-        """Whose key this is, and what it may do."""
-        return self._transport.ask(Me, "GET", "/api/me")
-
-    @calls("GET /api/accounts", own="after limit")
-    def accounts(self) -> Iterator[AccountView]:
-        """All accounts for operators, their own for others."""
-        after: str | None = ""
-        while after is not None:
-            page = self._transport.ask(AccountList, "GET", "/api/accounts", after=after)
-            yield from page.accounts
-            after = page.next
-
-    @calls("GET /api/accounts/{account_id}")
-    def account(self, account_id: str) -> AccountView:
-        """One account."""
-        return self._transport.ask(AccountView, "GET", _account(account_id))
-
-    @calls("POST /api/accounts")
-    def add_account(self, name: str, **fields: Any) -> AccountView:
-        """A new account, for operators. Fields: those of AccountRequest, such as email, scopes, share, submit_right."""
-        request = _parsed(AccountRequest, {"name": name, **fields})
-        return self._transport.ask(AccountView, "POST", "/api/accounts", request)
-
-    @calls("PATCH /api/accounts/{account_id}")
-    def change_account(self, account_id: str, **fields: Any) -> AccountView:
-        """Changes what is given: those of AccountPatch, such as share, submit_right, disabled."""
-        return self._transport.ask(AccountView, "PATCH", _account(account_id), _parsed(AccountPatch, fields))
-
-    @calls("DELETE /api/accounts/{account_id}")
-    def disable_account(self, account_id: str) -> None:
-        """Its keys and sessions open nothing any more; its jobs stay."""
-        self._transport.send("DELETE", _account(account_id))
-
-    @calls("POST /api/accounts/{account_id}/password-link")
-    def password_link(self, account_id: str) -> PasswordLink:
-        """A link that lets the account's owner choose a password, once."""
-        return self._transport.ask(PasswordLink, "POST", f"{_account(account_id)}/password-link")
-
-    @calls("GET /api/accounts/{account_id}/grants")
-    def grants(self, account_id: str) -> list[GrantView]:
-        """The applications that an account was granted."""
-        return self._transport.ask(GrantList, "GET", f"{_account(account_id)}/grants").grants
-
-    @calls("POST /api/accounts/{account_id}/grants")
-    def add_grant(self, account_id: str, application: str) -> list[GrantView]:
-        """Grants one more application. All that are granted now."""
-        request = _parsed(GrantRequest, {"application": application})
-        return self._transport.ask(GrantList, "POST", f"{_account(account_id)}/grants", request).grants
-
-    @calls("DELETE /api/accounts/{account_id}/grants")
-    def remove_grant(self, account_id: str, application: str) -> None:
-        """Takes one application back."""
-        self._transport.send("DELETE", f"{_account(account_id)}/grants", query={"application": application})
-
-    @calls("POST /api/me/password")
-    def change_password(self, old: str, new: str) -> None:
-        """One's own; all browsers are signed out."""
-        request = _parsed(PasswordChange, {"old": old, "new": new})
-        self._transport.send("POST", "/api/me/password", content=request.model_dump_json().encode())
-
-    @calls("GET /api/sessions")
-    def sessions(self) -> list[SessionView]:
-        """One's own browsers that are signed in."""
-        return self._transport.ask(SessionList, "GET", "/api/sessions").sessions
-
-    @calls("DELETE /api/sessions/{session}")
-    def end_session(self, session: str) -> None:
-        """Signs one of one's own browsers out."""
-        self._transport.send("DELETE", f"/api/sessions/{_safe(session)}")
-
-    @calls("DELETE /api/sessions")
-    def end_sessions(self) -> None:
-        """Signs all of one's own browsers out."""
-        self._transport.send("DELETE", "/api/sessions")
-
-    @calls("GET /api/models")
-    def models(self) -> list[ModelView]:
-        """The models that serve, by name."""
-        return self._transport.ask(ModelList, "GET", "/api/models").models
-
-    @calls("GET /api/models/{name}")
-    def model(self, name: str) -> ModelView:
-        """One model."""
-        return self._transport.ask(ModelView, "GET", f"/api/models/{_safe(name)}")
-
-    @calls("POST /api/models")
-    def add_model(self, name: str, endpoints: Iterable[str], job: dict[str, Any], replace: bool = False) -> ModelView:
-        """Bind a name to what runs. job: members of a JobRequest without its input, such as container_image."""
-        fields = {"name": name, "endpoints": list(endpoints), "job": job, "replace": replace}
-        return self._transport.ask(ModelView, "POST", "/api/models", _parsed(ModelRequest, fields))
-
-    @calls("DELETE /api/models/{name}")
-    def remove_model(self, name: str) -> None:
-        """It takes no more jobs; those that it has go on."""
-        self._transport.send("DELETE", f"/api/models/{_safe(name)}")
-
     @calls("HEAD /api/inputs/{name}", "PUT /api/inputs/{name}", own="name")
     def upload(self, path: Path | str, on_bytes: OnBytes | None = None) -> Uploaded:
         """Sends a local input to the server; `uri` is what to submit. Called again after a cut, it goes on."""
@@ -462,30 +334,9 @@ __all__ = ["Client", "Result", "parsed_request"]
 
 def parsed_request(fields: dict[str, Any]) -> JobRequest:
     """The message of a submission. Raises Refusal BAD_REQUEST naming what is wrong."""
-    request: JobRequest = _parsed(JobRequest, {name: value for name, value in fields.items() if value is not None})
+    request: JobRequest = parsed(JobRequest, {name: value for name, value in fields.items() if value is not None})
     return request
 
 
-def _parsed(kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
-    from pydantic import ValidationError
-
-    try:
-        return kind(**fields)
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise Refusal(Code.BAD_REQUEST, f"{name}: {first['msg']}.", "See docs/guide.md.", {"field": name}) from None
-
-
 def _job(job_id: str) -> str:
-    return f"/api/jobs/{_safe(job_id)}"
-
-
-def _account(account_id: str) -> str:
-    return f"/api/accounts/{_safe(account_id)}"
-
-
-def _safe(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")
+    return f"/api/jobs/{safe(job_id)}"
