@@ -36,10 +36,10 @@ def test_a_pasted_line_names_its_maker_and_is_proved_offline(
     expect(page.locator("#h-found + .state")).to_have_text("signed and proved")
     assert violations(page) == []
     files = []
-    for name in ("Proof", "Line"):
+    for name in ("Download the proof", "Download the line"):
         with page.expect_download() as download:
             page.get_by_role("link", name=name, exact=True).click()
-        files.append(tmp_path / name)
+        files.append(tmp_path / name.split()[-1])
         download.value.save_as(files[-1])
     good = verify(*files)
     assert good.returncode == 0, good.stderr
@@ -89,7 +89,7 @@ def test_by_keyboard_alone(site: Site, visit: Visit) -> None:
     page.keyboard.type("3")
     page.keyboard.press("Enter")
     expect(page.locator("#h-found")).to_contain_text("Item 3 of")
-    reach("Proof")
+    reach("Download the proof")
 
 
 def test_what_is_not_there_is_said(site: Site, browser: Browser) -> None:

@@ -93,7 +93,10 @@ def _quorum(word: str, text: str) -> int:
         raise _verify_refused(text)
     if not 1 <= int(word) <= QUORUM_MAX:
         raise Refusal(
-            Code.BAD_REQUEST, f"A quorum is from 1 to {QUORUM_MAX}, not {word}.", "Ask for fewer equal answers."
+            Code.BAD_REQUEST,
+            f"A quorum is from 1 to {QUORUM_MAX}, not {word}.",
+            "Ask for fewer equal answers.",
+            {"field": "verify"},
         )
     return int(word)
 

@@ -95,6 +95,7 @@ _OF_CODE: Final[Mapping[Code, str]] = {
     Code.PLUGIN_UNKNOWN: "more",
 }
 _OF_REQUEST: Final = {
+    "verify": "quorum",
     "num_chunks": "chunk_size",
     "chunk_items": "chunk_size",
     "chunk_bytes": "chunk_size",
