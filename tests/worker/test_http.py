@@ -316,3 +316,13 @@ def test_a_warm_server_that_died_between_chunks_is_started_anew(rig):
     ended = serve(rig, [asked(1)], reuse="job")
     assert ended.fault is None
     assert codes(ended) == {}
+
+
+def test_large_answers_do_not_stand_in_each_others_way(rig):
+    """Of large answers few are read at once; a server that dies meanwhile must not leave the others waiting."""
+    bodies = [asked(n, do="huge", size=3 * MIB) if n % 2 else asked(n, sleep=0.01) for n in range(40)]
+    bodies[20] = asked(20, do="die")
+    ended = serve(rig, bodies)
+    assert ended.fault is None
+    assert codes(ended) == {20: "model_server_died"}
+    assert [len(line) > 3 * MIB for line in ended.answers.splitlines()] == [bool(n % 2) for n in range(40)]

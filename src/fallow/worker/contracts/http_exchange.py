@@ -70,7 +70,7 @@ class Connections:
 
 
 class Exchange:
-    """run() in one thread, cut() from any other."""
+    """run() in one thread, cut() from any other; release() when its reply has been dealt with."""
 
     def __init__(self, connections: Connections, request: Request, bytes_max: int) -> None:
         self._connections = connections
@@ -79,6 +79,13 @@ class Exchange:
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
         self._was_cut = False
+        self._is_large = False
+
+    def release(self) -> None:
+        """The reply is not held in memory any more: another large one may be read."""
+        if self._is_large:
+            self._is_large = False
+            self._connections.large.release()
 
     def cut(self) -> None:
         """The connection ends now, whatever it waits for."""
@@ -150,10 +157,10 @@ class Exchange:
         parts: list[bytes] = []
         if not _read(answer, parts, min(LARGE, self._bytes_max + 1)):
             return b"".join(parts)
-        with self._connections.large:
-            if not _read(answer, parts, self._bytes_max + 1):
-                return b"".join(parts)
-        return None
+        if not self._is_large:
+            self._connections.large.acquire()
+            self._is_large = True
+        return None if _read(answer, parts, self._bytes_max + 1) else b"".join(parts)
 
 
 class _Connection(http.client.HTTPConnection):

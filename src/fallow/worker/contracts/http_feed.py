@@ -178,6 +178,13 @@ class Feed:
     # ---- in
 
     def _take(self, call: Call, reply: Reply) -> Fault | None:
+        try:
+            return self._dealt_with(call, reply)
+        finally:
+            if call.exchange is not None:
+                call.exchange.release()
+
+    def _dealt_with(self, call: Call, reply: Reply) -> Fault | None:
         in_use = len(self._under_way)
         self._under_way.pop(call.position, None)
         if reply.kind is Kind.ANSWERED:
@@ -336,6 +343,8 @@ class Feed:
         ended = []
         while self._under_way:
             call, reply = self._done.get()
+            if call.exchange is not None:
+                call.exchange.release()  # others may wait for it, and they are waited for
             if self._under_way.pop(call.position, None) is not None:
                 ended.append((call, reply))
         return ended
