@@ -192,3 +192,15 @@ def test_as_completed_and_wait_of_the_standard_library(pool: fallow.Executor) ->
     futures = {pool.submit(pow, n, 3): n for n in range(12)}
     seen: dict[int, Any] = {futures[each]: each.result() for each in concurrent.futures.as_completed(futures, 60)}
     assert seen == {n: n**3 for n in range(12)}
+
+
+def test_two_workers_can_agree_on_a_call(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing in an answer differs from worker to worker, so a quorum finds its answers equal."""
+    with farm.another_worker(tmp_path_factory.mktemp("second")):
+        with fallow.Executor(client=farm.client, verify="quorum:2") as pool:
+            assert list(pool.map(pow, range(6), [3] * 6)) == [n**3 for n in range(6)]
+            assert isinstance(pool.submit(int, "no number").exception(120), ValueError)
+        assert pool.job_id is not None
+        attempts = list(farm.client.attempts(pool.job_id))
+        assert {each.state for each in attempts} == {"valid"}
+        assert len({each.worker_id for each in attempts}) == 2

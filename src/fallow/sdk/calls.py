@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -110,14 +110,15 @@ def _dumped(value: Any, what: str) -> bytes:
     return data
 
 
-def lines_of(calls: Sequence[Call], known: set[str], trust: bool) -> Iterator[bytes]:
-    """A piece's lines. Each function goes once with its first call, unless it is large and in `known`, which grows."""
+def lines_of(calls: Sequence[Call], known: set[str], flags: Mapping[str, bool]) -> Iterator[bytes]:
+    """A piece's lines. Each function goes once with its first call, unless it is large and in `known`, which grows.
+
+    flags: "trust", "timed"; see runner.py.
+    """
     here: set[str] = set()
     for call in calls:
         function = call.function
-        item: dict[str, Any] = {"call": function.name, "given": _text(call.given)}
-        if trust:
-            item["trust"] = True
+        item: dict[str, Any] = {"call": function.name, "given": _text(call.given), **flags}
         if function.name not in here and (call.with_function or function.is_small or function.name not in known):
             item |= {"function": _text(function.pickle), "python": PYTHON}
             known.add(function.name)

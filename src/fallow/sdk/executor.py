@@ -70,6 +70,9 @@ class Executor(concurrent.futures.Executor):
         self._own_client = client is None
         self._client = client or Client()
         self._trust = trust_workers
+        # Workers that must agree must not say how long it took.
+        timed = fields.get("verify", "hash") == "hash"
+        self._flags = {name: True for name, said in (("trust", trust_workers), ("timed", timed)) if said}
         self._changed = threading.Condition()
         self._waiting: deque[Call] = deque()
         self._sent: deque[Piece] = deque()  # that no reader has taken over yet
@@ -225,7 +228,7 @@ class Executor(concurrent.futures.Executor):
 
     def _appended(self, feed: Feed, piece: Piece) -> int:
         # Blocks are made once: what is sent again must be the same bytes.
-        blocks = blocks_of(lines_of(piece.calls, self._known, self._trust), PART_BYTES)
+        blocks = blocks_of(lines_of(piece.calls, self._known, self._flags), PART_BYTES)
         numbers = [self._reaching(partial(feed.append_lines, block)) for block in blocks]
         return numbers[0].start
 

@@ -2,13 +2,13 @@
 
 Copy it into an image and make it the command (`python3 /app/runner.py`), or run it bare: python3 -m fallow.sdk.runner
 
-    item    {"call": NAME, "given": PICKLE of (args, kwargs), "function": PICKLE, "python": "3.11", "trust": false}
-    answer  {"value": ...} or {"raised": {...}} or {"missing": NAME}, and always "seconds"
+    item    {"call": NAME, "given": PICKLE of (args, kwargs), "function": PICKLE, "python": "3.11"}
+    answer  {"value": ...} or {"raised": {...}} or {"missing": NAME}
 
 A PICKLE is base64. `function` comes with the first call of a piece and is kept under its name, so that a large one is
 not sent each time; a runner that does not have it says so. What functions print goes to the log. Pickles are read here,
 in the container, and nowhere else: values go back as JSON (see encoded()) unless the caller trusts the workers and says
-so.
+so: `"trust": true`. With `"timed": true` the answer has its "seconds", and is never the same twice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def answered(item: dict[str, Any]) -> dict[str, Any]:
         raise
     except BaseException as wrong:  # noqa: BLE001  whatever the function did, its caller is told
         answer = {"raised": told(wrong, trust=bool(item.get("trust")))}
-    return {**answer, "seconds": time.perf_counter() - started}
+    return {**answer, "seconds": time.perf_counter() - started} if item.get("timed") else answer
 
 
 def _answer(item: dict[str, Any]) -> dict[str, Any]:
