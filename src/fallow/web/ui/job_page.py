@@ -135,11 +135,12 @@ def _chunk(door: Door, caller: Caller, row: JobRow, number: int) -> dict[str, An
         raise Refusal(Code.NOT_FOUND, f"The job has no chunk {number}.", "Choose one from the table.")
     attempts, more = door.views.attempts(caller, row.job_id, number, 0, _ATTEMPTS)
     story, why, _ = door.views.story(caller, row.job_id, number, 0, _STORY)
+    told = [_attempt(door, caller, row, each) for each in reversed(attempts)]
     return {
         "job": row,
-        "chunk": rows[0],
         "seen": chunk_view(rows[0]),
-        "attempts": [_attempt(door, caller, row, each) for each in reversed(attempts)],
+        "version": mark_of(_chunk_mark(rows[0]), len(story), why, [each["log"] for each in told]),
+        "attempts": told,
         "more_attempts": more is not None,
         "story": story,
         "why_chunk": why,

@@ -6,6 +6,7 @@ import { ChunkMap } from "./map.js";
 
 const SERIES_MILLISECONDS = 5000;
 const TROUBLES_MILLISECONDS = 10000;
+const LOG_MILLISECONDS = 4000;
 const PREVIEW_LINES = 20;
 
 const jobId = document.getElementById("job").dataset.job;
@@ -52,15 +53,18 @@ function closeChunk() {
   (byId(`open-chunk-${opened}`) || document.querySelector("[data-map]")).focus();
 }
 
-// Keeps which parts of the panel are unfolded while it is asked for again.
+// Only when something is new in it; keeps what is unfolded and, by their ids, what has the focus.
 async function refreshChunk() {
-  const shown = byId("chunk").querySelector("[data-open-chunk]");
-  if (!shown || byId("chunk").contains(document.activeElement)) return;
-  const open = [...byId("chunk").querySelectorAll("details")].map((each) => each.open);
-  await openChunk(shown.dataset.openChunk, { focus: false });
-  [...byId("chunk").querySelectorAll("details")].forEach((each, n) => {
-    if (open.length && n < open.length) each.open = open[n];
-  });
+  const panel = byId("chunk");
+  const shown = panel.querySelector("[data-open-chunk]");
+  if (!shown || document.hidden) return;
+  const answer = await fetch(`/ui/job/chunk?${job}&chunk=${shown.dataset.openChunk}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer?.ok || shown !== panel.querySelector("[data-open-chunk]")) return;
+  const text = await answer.text();
+  if (text.includes(`data-version="${shown.dataset.version}"`)) return;
+  const folded = new Map([...panel.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
+  window.htmx.swap(panel, text, { swapStyle: "innerHTML" });
+  for (const each of panel.querySelectorAll("details[id]")) if (folded.has(each.id)) each.open = folded.get(each.id);
 }
 
 async function showChunks(query) {
@@ -107,6 +111,9 @@ const chunkAgain = atMostEvery(2000, refreshChunk);
 const troublesAgain = atMostEvery(TROUBLES_MILLISECONDS, () => change("failures"));
 const previewAgain = atMostEvery(TROUBLES_MILLISECONDS, () => change("preview"));
 let before = { ...byId("head").dataset };
+
+// A log grows without anything of the job moving.
+setInterval(() => byId("chunk").querySelector("[data-moving=true]") && refreshChunk(), LOG_MILLISECONDS);
 
 function changed(names) {
   const missed = names === null;
