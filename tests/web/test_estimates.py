@@ -1,8 +1,11 @@
 """POST /api/estimates: a job tried on paper, with the same refusals as a real one."""
 
 import json
+from datetime import date
 
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.web.conftest import House
 
@@ -118,3 +121,52 @@ def test_the_first_items_are_what_the_worker_makes_of_them(house: House, admin: 
         ours = tried(admin, input_uri=f"file://{path}", input_format=kind).json()["first"]
         sent = [each["line"].encode() if not each["fault"] else b"" for each in ours]
         assert sent == [item.line for item in theirs[: len(ours)]], kind
+
+
+def test_tables_and_directories_are_counted_without_being_read(house: House, admin: httpx2.Client) -> None:
+    table = house.folder / "rows.parquet"
+    pq.write_table(pa.table({"n": list(range(2500)), "when": [date(2026, 1, 1)] * 2500}), table)
+    said = tried(admin, input_uri=f"file://{table}", chunk_items=1000).json()
+    assert said["items"] == {"items": 2500, "exact": True}
+    assert said["first"][0]["line"] == '{"n":0,"when":"2026-01-01"}'
+    assert said["plan"]["first"] == [
+        {"start": 0, "end": 999},
+        {"start": 1000, "end": 1999},
+        {"start": 2000, "end": 2499},
+    ]
+    folder = house.folder / "objects"
+    folder.mkdir()
+    for name in ("b.txt", "a.txt", "c.txt"):
+        (folder / name).write_text(name)
+    said = tried(admin, input_uri=f"file://{folder}/", num_chunks=2).json()
+    assert said["items"] == {"items": 3, "exact": True}
+    assert [json.loads(each["line"])["name"] for each in said["first"]] == ["a.txt", "b.txt", "c.txt"]
+    assert said["plan"] == {"chunks": 2, "exact": True, "first": [{"start": 0, "end": 1}, {"start": 2, "end": 2}]}
+
+
+def test_an_empty_input_and_broken_ones(house: House, admin: httpx2.Client) -> None:
+    empty = house.folder / "empty.jsonl"
+    empty.write_bytes(b"\n \n")
+    said = tried(admin, input_uri=f"file://{empty}").json()
+    assert said["items"] == {"items": 0, "exact": True}
+    assert said["first"] == []
+    assert said["plan"]["chunks"] == 0
+    broken = house.folder / "broken.parquet"
+    broken.write_bytes(b"PAR1 not really PAR1")
+    answer = tried(admin, input_uri=f"file://{broken}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "input_format")
+
+
+def test_a_far_range_of_a_large_input_is_cut_all_the_same(house: House, admin: httpx2.Client) -> None:
+    """What lies beyond the part that is read is counted from what was asked for."""
+    path = house.folder / "far.jsonl"
+    line = json.dumps({"pad": "x" * 2000}).encode() + b"\n"
+    with path.open("wb") as file:
+        for _ in range(36):
+            file.write(line * 1024)
+    far = {"start": 30_000, "end": 30_999}
+    said = tried(admin, input_uri=f"file://{path}", chunk_items=100, chunk_range=far).json()
+    path.unlink()
+    assert said["items"]["items"] == 1000
+    assert said["first"] == []
+    assert said["plan"]["chunks"] == 10

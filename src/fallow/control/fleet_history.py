@@ -15,7 +15,7 @@ from fallow.core.words import AttemptId, JobId, Label, Micros, Scope, WorkerId
 from fallow.settings import Settings
 from fallow.store.port import Store, Tx, WorkerAttempt, WorkerBucket, WorkerRecord, WorkerRow
 
-RECORD_ATTEMPTS = 200  # the newest of a worker, over which it is judged
+RECORD_ATTEMPTS = 100  # the newest of a worker, over which it is judged
 _HISTORY_ATTEMPTS = 20_000  # at most are counted into one timeline
 _BUCKETS = 120
 _LEASES_MAX = 100

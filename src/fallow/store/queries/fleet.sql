@@ -2,13 +2,13 @@
 
 -- worker_record
 -- How the newest attempts of a worker ended, and the time in which it held at least one of the good ones.
-WITH recent AS (
+WITH recent AS MATERIALIZED (
     SELECT a.job_key, a.chunk_id, a.state, a.leased_at, a.over_at
       FROM attempt AS a
      WHERE a.worker_id = :worker_id AND a.worker_id IS NOT NULL
        AND a.state IN ('reported', 'valid', 'invalid', 'errored', 'lost') AND a.over_at IS NOT NULL
      ORDER BY a.attempt_id DESC LIMIT :limit),
-good AS (
+good AS MATERIALIZED (
     SELECT r.leased_at, r.over_at, r.over_at - r.leased_at AS took, c.item_count,
            max(r.over_at) OVER (ORDER BY r.leased_at, r.over_at
                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
