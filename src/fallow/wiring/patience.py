@@ -10,6 +10,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX: Final = 64 * 1024  # a request line and its headers; ours are a tenth of that
+_HEAD_END: Final = b"\r\n\r\n"
 _BODY_BYTES_PER_SECOND: Final = 256  # each so many bytes earn a second; a slower body is given up
 _LINGER_BYTES: Final = 4 * 1024 * 1024  # of a body that was answered already: a sender reads its answer only later
 _TOO_LARGE: Final = (
@@ -46,11 +47,14 @@ class Connection(HttpToolsProtocol):
         elif not self._in_head:
             earned = self._deadline + len(data) / _BODY_BYTES_PER_SECOND
             self._deadline = min(earned, self.loop.time() + self.patience_seconds)
-        self._head_bytes += len(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES_MAX and not self._ends_in(data):
+        if not self._in_body and self._head_bytes + len(data) > HEAD_BYTES_MAX and not self._ends_in(data):
             self._refuse()
             return
+        self._began = False
         super().data_received(data)
+        if self._in_head:
+            # What follows the end of another request in the same data is where this head began.
+            self._head_bytes += len(data.rpartition(_HEAD_END)[2] if self._began else data)
 
     def _is_answered(self) -> bool:
         """Whether what comes is the rest of a body that nobody reads any more, such as of a refused upload."""
@@ -58,8 +62,8 @@ class Connection(HttpToolsProtocol):
 
     def _ends_in(self, data: bytes) -> bool:
         """Whether the head ends early enough in what came now."""
-        left = HEAD_BYTES_MAX - (self._head_bytes - len(data))
-        return left > 0 and b"\r\n\r\n" in data[: left + 4]
+        left = HEAD_BYTES_MAX - self._head_bytes
+        return left > 0 and _HEAD_END in data[: left + len(_HEAD_END)]
 
     def _refuse(self) -> None:
         self.transport.write(_TOO_LARGE % (len(_SAYS), _SAYS))
@@ -67,13 +71,13 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._began = True
         self._head_bytes = 0
         self._deadline = self.loop.time() + self.patience_seconds
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
-        self._late_bytes = 0
+        self._head_bytes = self._late_bytes = 0
         self._deadline = self.loop.time() + self.patience_seconds
         super().on_headers_complete()
 
