@@ -129,7 +129,7 @@ export class ChunkMap {
     this.canvas.style.height = `${height}px`;
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const gap = this.pitch > 5 ? 1 : this.pitch > 3 ? 0.5 : 0;
+    const gap = this.pitch >= 5 ? 1 : 0; // half pixels would blur
     this.paint(pen, this.pitch - gap);
     this.drawCursor();
     const several = this.perCell > 1 ? `, ${this.perCell.toLocaleString("en")} to a cell` : ", one to a cell";
