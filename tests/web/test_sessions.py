@@ -18,8 +18,10 @@ from fallow.control.entrance import Browser, Entrance
 from fallow.control.passwords import Passwords
 from fallow.control.people import People, people_of
 from fallow.control.sessions import form_token, is_form_token, session_id_of
+from fallow.control.tries import Tries
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Scope
+from fallow.protocols.rest.refusals import headers_of
 from fallow.settings import Settings
 from fallow.store.opening import open_store
 from fallow.store.port import Store
@@ -323,7 +325,7 @@ def hall() -> Iterator[Hall]:
     keys = Keys(store, clock)
     people = people_of(store, clock, keys, settings, b"secret")
     cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    entrance = Entrance(store, clock, keys, cheap, people.sessions, settings)
+    entrance = Entrance(store, clock, keys, cheap, people.sessions, Tries(store, clock), settings)
     ada = people.accounts.create(OPERATOR, Asked(name="Ada", email="ada@example.org"), "ada")
     with store.transaction() as tx:
         tx.set_password(ada.account_id, cheap.hash(RIGHT))
@@ -355,6 +357,20 @@ def test_one_network_address_cannot_guess_at_many_accounts(hall: Hall) -> None:
     assert hall.enter(RIGHT, address="198.51.100.7"), "others are let in"
 
 
+def test_a_stolen_session_cannot_guess_the_password_either(hall: Hall) -> None:
+    ada = hall.people.sessions.open(hall.enter(RIGHT)).caller
+    codes = []
+    for _ in range(6):
+        with pytest.raises(Refusal) as caught:
+            hall.people.accounts.change_password(ada, "not that one at all", "another one entirely")
+        codes.append(caught.value.code)
+    assert codes == [Code.FORBIDDEN] * 5 + [Code.TOO_MANY]
+    assert headers_of(caught.value) == {"retry-after": "1"}
+    hall.clock.advance(1)
+    hall.people.accounts.change_password(ada, RIGHT, "another one entirely")
+    assert hall.enter("another one entirely")
+
+
 def test_failures_are_forgotten_after_a_day(hall: Hall) -> None:
     hall.waits("wrong", email="somebody@example.org")
     hall.clock.advance(2 * 86400)
@@ -375,6 +391,17 @@ def test_sessions_end_when_nobody_uses_them_and_after_a_while_anyway(hall: Hall)
     hall.clock.advance(1001)
     with pytest.raises(Refusal):
         hall.people.sessions.open(busy)
+
+
+def test_an_account_has_a_hundred_sessions_at_most(hall: Hall) -> None:
+    first = hall.enter(RIGHT)
+    for _ in range(100):
+        hall.clock.advance(0.001)
+        last = hall.enter(RIGHT)
+    caller = hall.people.sessions.open(last).caller
+    assert len(hall.people.sessions.listed(caller)) == 100
+    with pytest.raises(Refusal):
+        hall.people.sessions.open(first)
 
 
 def test_rows_hold_no_cookie_and_tokens_belong_to_one_session(hall: Hall) -> None:

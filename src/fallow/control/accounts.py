@@ -10,6 +10,7 @@ from typing import Final
 from fallow.clock import Clock
 from fallow.control.callers import Caller
 from fallow.control.passwords import Passwords
+from fallow.control.tries import Tries
 from fallow.core.people import (
     account_id_from,
     checked_account_id,
@@ -59,10 +60,13 @@ class Accounts:
     changed: called when an account or its rights are not what they were, so that nothing remembered lives on.
     """
 
-    def __init__(self, store: Store, clock: Clock, passwords: Passwords, secret: bytes, base_url: str) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, passwords: Passwords, tries: Tries, secret: bytes, base_url: str
+    ) -> None:
         self._store = store
         self._clock = clock
         self._passwords = passwords
+        self._tries = tries
         self._secret = secret
         self._base_url = base_url
         self.on_link: LinkMade = lambda _link: None
@@ -130,11 +134,15 @@ class Accounts:
         return row
 
     def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """One's own; the other sessions end. Raises Refusal FORBIDDEN when the old one is wrong."""
+        """One's own; the other sessions end. Raises Refusal FORBIDDEN when the old one is wrong, and TOO_MANY."""
         account = self.one(caller, caller.account_id)
         checked = checked_password(new, account.email, account.name, account.account_id)
+        tries = [f"account {account.account_id}"]
+        self._tries.count(tries)
         if not self._passwords.is_right(account.password, old):
             raise Refusal(Code.FORBIDDEN, "The old password is wrong.", "Try again, or ask an operator for a new link.")
+        with self._store.transaction() as tx:
+            self._tries.forgive(tx, tries)
         self._set(account, checked, but=caller.session_id)
 
     def password_link(self, caller: Caller, account_id: str) -> Link:

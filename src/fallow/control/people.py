@@ -9,6 +9,7 @@ from fallow.control.entrance import Entrance
 from fallow.control.grants import Grants
 from fallow.control.passwords import Passwords
 from fallow.control.sessions import Sessions
+from fallow.control.tries import Tries
 from fallow.settings import Settings
 from fallow.store.port import Store
 
@@ -27,12 +28,12 @@ class People:
 
 def people_of(store: Store, clock: Clock, keys: Keys, settings: Settings, secret: bytes) -> People:
     """Everything over the same rows."""
-    passwords = Passwords()
+    passwords, tries = Passwords(), Tries(store, clock)
     sessions = Sessions(store, clock, settings)
     return People(
-        accounts=Accounts(store, clock, passwords, secret, settings.base_url),
+        accounts=Accounts(store, clock, passwords, tries, secret, settings.base_url),
         sessions=sessions,
-        entrance=Entrance(store, clock, keys, passwords, sessions, settings),
+        entrance=Entrance(store, clock, keys, passwords, sessions, tries, settings),
         grants=Grants(store, clock),
         secret=secret,
     )

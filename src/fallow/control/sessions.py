@@ -22,6 +22,7 @@ from fallow.store.port import AccountRow, SessionRow, Store, Tx
 
 _COOKIE_MAX: Final = 200
 _AGENT_MAX: Final = 200
+_OF_ACCOUNT_MAX: Final = 100  # older ones end
 _MAC_BYTES: Final = 32
 _SEEN_MICROS: Final = 60_000_000  # a busy browser writes its row once a minute
 
@@ -51,6 +52,8 @@ class Sessions:
         if before:
             tx.end_session(session_id_of(before))
         tx.forget_sessions(now)
+        for old in tx.session_rows(account_id)[_OF_ACCOUNT_MAX - 1 :]:
+            tx.end_session(old.session_id)
         tx.add_session(
             SessionRow(
                 session_id=session_id_of(cookie),
