@@ -1,6 +1,7 @@
 """fallow.Executor on a real server and a real worker: what the standard library's pools promise, and its own."""
 
 import concurrent.futures
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from tests.sdk.conftest import Farm
 
 @pytest.fixture(scope="module")
 def pool(farm: Farm) -> Iterator[fallow.Executor]:
-    with fallow.Executor(client=farm.client) as made:
+    here = sys.modules[__name__]  # to import it, a runner would load the whole server
+    with fallow.Executor(client=farm.client, by_value=[here]) as made:
         yield made
 
 
