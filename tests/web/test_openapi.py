@@ -4,12 +4,10 @@ Every operation that is described is called, by an operator, by a submitter and 
 soon as it is there. FALLOW_FUZZ_EXAMPLES: how many requests each, for a longer run (make fuzz-http).
 """
 
-import json
 import os
 from collections.abc import Iterator
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -22,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from fallow.settings import Settings
 from fallow.wiring import start_embedded
 from tests.web.conftest import House
+from tests.web.described import operations
 
 EXAMPLES = int(os.environ.get("FALLOW_FUZZ_EXAMPLES", "6"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -36,12 +35,6 @@ BOUNDED = settings(
 )
 
 
-@schemathesis.serializer("application/jsonl")
-def as_lines(_context: object, value: object) -> bytes:
-    """One line, or what there is."""
-    return value if isinstance(value, bytes) else json.dumps(value).encode("utf-8", "replace") + b"\n"
-
-
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A server of its own: an operator's odd requests change things."""
@@ -53,7 +46,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def described(fuzzed):
-    return schemathesis.openapi.from_url(f"{fuzzed.url}/openapi.json")
+    return operations(fuzzed.url)
 
 
 @pytest.fixture(params=["operator", "submitter", "nobody"])
@@ -67,8 +60,7 @@ def headers(request, fuzzed):
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_no_request_finds_a_mistake_or_an_answer_that_is_not_described(fuzzed, described, headers, mode):
     called, failures = 0, []
-    for found in described.get_all_operations():
-        operation = found.ok()
+    for operation in described:
         if operation.path in ENDLESS:
             continue
         called += 1
