@@ -18,6 +18,7 @@ from fallow.web.deps import Door
 
 _LOOK_SECONDS: Final = 1.0
 _KEEP_ALIVE_LOOKS: Final = 10
+_LOOKS: Final = 900  # then the browser comes back, and is asked again who it is
 _MARK_LENGTH: Final = 16
 Marks = dict[str, str]
 
@@ -38,7 +39,7 @@ def marks_of(rows: Iterable[JobRow]) -> Marks:
 
 def changes(door: Door, look: Callable[[], Marks], seen: str) -> StreamingResponse:
     """`event: changed` with the names of what has another mark than before; the first when all marks together are not
-    `seen`, which is what the page was made from. Ends when the server does, or when a look is refused."""
+    `seen`, which is what the page was made from. Ends when the server does, when a look is refused, and after a quarter of an hour."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_changes(door, look, seen), 200, headers, "text/event-stream")
 
@@ -47,7 +48,9 @@ async def _changes(door: Door, look: Callable[[], Marks], seen: str) -> AsyncIte
     yield b"retry: 1000\n\n"
     before: Marks = {}
     quiet = 0
-    while not door.closing.is_set():
+    for _ in range(_LOOKS):
+        if door.closing.is_set():
+            return
         try:
             now = await anyio.to_thread.run_sync(look)
         except Refusal:  # deleted, or the database is away for a moment: the browser comes back and is told properly

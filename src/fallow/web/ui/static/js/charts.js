@@ -2,6 +2,7 @@
 import { colour, onScheme } from "./colours.js";
 
 const HEIGHT = 210;
+const STEPS_MAX = 60;
 
 export class JobCharts {
   constructor(section, job) {
@@ -103,27 +104,41 @@ export class JobCharts {
   }
 
   pace() {
-    const { start, span, items } = this.data;
+    const { start } = this.data;
+    const { span, items } = this.steps();
     const place = this.section.querySelector("[data-chart=pace]");
     const times = items.map((_, n) => start + n * span);
     const rates = items.map((count) => count / span);
+    times.push(start + items.length * span);
+    rates.push(rates[rates.length - 1]);
     const line = colour("running");
     const steps = window.uPlot.paths.stepped({ align: 1 });
     const series = [{ stroke: line, width: 1.5, fill: faint(line, 0.2), paths: steps, points: { show: false } }];
     return new window.uPlot(this.options(place, series), [times, rates], place);
   }
 
+  // The pace in few, longer steps: answers come in lumps, a chunk at a time.
+  steps() {
+    const { span, items } = this.data;
+    const lump = Math.ceil(items.length / STEPS_MAX);
+    const sums = new Array(Math.ceil(items.length / lump)).fill(0);
+    items.forEach((count, n) => (sums[Math.floor(n / lump)] += count));
+    if (items.length % lump && sums.length > 1) sums.pop(); // not over yet: it would look like a fall
+    return { span: span * lump, items: sums };
+  }
+
   say() {
-    const { span, items, done, total, growing, forecast } = this.data;
+    const { done, total, growing, forecast } = this.data;
     const words = [`${done.toLocaleString("en")} of ${total.toLocaleString("en")} items${growing ? " found so far" : ""} are done.`];
     if (forecast) {
       words.push(`About ${long(forecast.likely)} to go; likely between ${long(forecast.soonest)} and ${long(forecast.latest)}.`);
     }
     this.section.querySelector("#forecast").textContent = words.join(" ");
+    const { span, items } = this.steps();
     const most = Math.max(...items) / span;
     const mean = items.reduce((sum, count) => sum + count, 0) / (items.length * span);
-    const width = span === 1 ? "second" : `${long(span)}`;
-    this.section.querySelector("#pace").textContent = `${short(mean)} items/s on average, ${short(most)} at most; each step is ${span === 1 ? "a" : ""} ${width}.`.replace("  ", " ");
+    const said = `${short(mean)} items/s on average, ${short(most)} at most; each step is ${long(span)}.`;
+    this.section.querySelector("#pace").textContent = said;
   }
 }
 
