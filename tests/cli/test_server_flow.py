@@ -210,3 +210,15 @@ def test_waiting_has_an_end(running: Running, tmp_path: Path) -> None:
         assert time.monotonic() - started < 30
         assert any("label" in reason for reason in client.why_waiting(job.job_id))
         job.cancel()
+
+
+def test_a_dry_run_says_what_would_be_and_makes_nothing(running: Running) -> None:
+    lines_file(running.home / "dry.jsonl", 30)
+    words = ("submit", "dry.jsonl", "--dry-run", "--chunk-items", "10", *ENGINE, "--", "cat")
+    before = len(json.loads(running.fallow("jobs", "--json").stdout)["jobs"])
+    said = running.fallow(*words)
+    assert said.returncode == 0, said.stderr
+    assert "30 items in 3 chunks" in said.stdout
+    assert "1 worker with 2 slots could take it now" in said.stdout
+    assert json.loads(running.fallow(*words[:3], "--json", *words[3:]).stdout)["plan"]["chunks"] == 3
+    assert len(json.loads(running.fallow("jobs", "--json").stdout)["jobs"]) == before

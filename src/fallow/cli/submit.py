@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fallow.cli.dry_run import show_estimate
 from fallow.cli.job_options import JobOptions, check_what_runs, request_fields, with_job_options
 from fallow.cli.options import AsJson, Server, Token, examples
 from fallow.cli.progress import ProgressShown
@@ -46,6 +47,9 @@ def submit(
         typer.Option(metavar="URI|DIR", help="A URI the server writes; or a local directory, fetched with --wait."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job is over.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the job would be, and create none; a local file is sent.")
+    ] = False,
     server: Server = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -69,6 +73,9 @@ def submit(
         fields = request_fields(options)
         fields |= {"output_uri": output if output and not local else None}
         fields |= {"input_uri": input} if _is_uri(input) else _uploaded(client, Path(input), options)
+        if dry_run:
+            show_estimate(client.estimate(**fields), as_json)
+            return
         job_id = client.submit(**fields).job_id
         if not wait:
             _say_submitted(client, job_id, local, as_json)

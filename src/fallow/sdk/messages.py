@@ -1,5 +1,6 @@
 """The types that the client gives and takes, by the names they have on the wire."""
 
+from fallow.protocols.rest.estimates import BandView, EstimateView
 from fallow.protocols.rest.jobs import (
     AttemptView,
     ChunkView,
@@ -16,7 +17,9 @@ from fallow.protocols.rest.jobs import (
 
 __all__ = [
     "AttemptView",
+    "BandView",
     "ChunkView",
+    "EstimateView",
     "JobDetail",
     "JobRequest",
     "JobSummary",
