@@ -1,6 +1,7 @@
 """Batches step by step: what is true between two roles, and after one of them died."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fallow.control.files import Naming
 from fallow.control.jobs import Jobs
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import JobState
+from fallow.store.port import GrantRow, SubmitRight
 from tests.control.batch_bench import ALICE, BOB, ENDPOINT, OPERATOR, Bench, bad, good
 from tests.servers.radosgw import S3Server
 
@@ -463,6 +465,45 @@ def test_parts_beyond_what_was_announced_are_refused(bench: Bench) -> None:
     with pytest.raises(Refusal) as caught:
         uploads.cancel(ALICE, made.row.upload_id)
     assert caught.value.code is Code.STATE_CONFLICT
+
+
+def test_of_two_who_complete_an_upload_one_makes_the_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = bench.door.uploads
+    upload_id = uploads.create(ALICE, Naming("big", "batch"), 5, "text/plain").row.upload_id
+    with uploads.incoming_part(ALICE, upload_id) as part:
+        part.write(b"12345")
+    assert part.row is not None
+    ids, kept, others = [part.row.part_id], bench.door.files.kept, []
+
+    def overtaken(*given: Any) -> Any:
+        if not others:
+            others.append(None)
+            others[0] = uploads.complete(ALICE, upload_id, ids, None)
+        return kept(*given)
+
+    monkeypatch.setattr(bench.door.files, "kept", overtaken)
+    with pytest.raises(Refusal) as caught:
+        uploads.complete(ALICE, upload_id, ids, None)
+    assert caught.value.code is Code.STATE_CONFLICT
+    assert others[0].file is not None
+    assert [head.key for head in bench.places.artifacts.list("files")] == [others[0].file.artifact_key]
+    assert uploads.complete(ALICE, upload_id, ids, None).file == others[0].file, "asked again"
+
+
+def test_who_may_submit_for_a_model_may_not_bring_a_container(bench: Bench) -> None:
+    file = bench.file(bench.requests(2))
+    bench.add_model("other", "/v1/x/other")
+    with bench.store.transaction() as tx:
+        account = tx.account("alice")
+        assert account is not None
+        tx.save_account(replace(account, submit_right=SubmitRight.GRANTED))
+        tx.add_grant(GrantRow("alice", "tiny", "test", bench.clock.now()))
+    assert bench.create(file.file_id).job.spec.model == "tiny"
+    for endpoint, options in (("/v1/x/container", {"command": ["cat"], "engine": "process"}), ("/v1/x/other", {})):
+        data = bench.requests(1, "other").replace(ENDPOINT.encode(), endpoint.encode())
+        with pytest.raises(Refusal) as caught:
+            bench.create(bench.file(data).file_id, endpoint=endpoint, options=options)
+        assert caught.value.code is Code.FORBIDDEN
 
 
 def test_a_half_written_file_is_none(bench: Bench) -> None:
