@@ -59,6 +59,17 @@ def test_names_are_text_wherever_they_come_from(visit, site):
     assert page.evaluate("document.images.length") == 0
 
 
+def test_a_chunk_that_is_not_there(browser, site):
+    context = browser.new_context(base_url=site.url, viewport=DESKTOP)
+    sign_in(context, site.url, site.key)
+    page = context.new_page()
+    page.goto("/job?job_id=finished")
+    page.fill("#chunk-number", "777")
+    page.press("#chunk-number", "Enter")
+    expect(page.locator("#chunk [role=alert]")).to_contain_text("The job has no chunk 777.")
+    context.close()
+
+
 @pytest.fixture
 def house(tmp_path):
     made = House(tmp_path, FALLOW_ALLOW_PROCESS_JOBS="true", FALLOW_CLAIM_SECONDS="2")

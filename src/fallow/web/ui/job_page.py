@@ -90,9 +90,12 @@ def failures(door: TheDoor, who: Visiting, job_id: JobId, request: Request) -> R
 def preview(door: TheDoor, who: Visiting, job_id: JobId, request: Request) -> Response:
     """The first answers there are; items without one yet are left out."""
     row = door.views.job(who.caller, job_id)
-    lines = [_answer(line) for line in door.results.lines(who.caller, job_id, -1, _LINES)]
     files = _files(row) if row.output else []
-    return render(request, "_job_preview.html", job=row, lines=lines, files=files)
+    try:
+        lines = [_answer(line) for line in door.results.lines(who.caller, job_id, -1, _LINES)]
+    except Refusal as refusal:  # answers that lie where the server cannot read them
+        return render(request, "_job_preview.html", job=row, lines=[], files=files, problem=refusal)
+    return render(request, "_job_preview.html", job=row, lines=lines, files=files, problem=None)
 
 
 def _head(door: Door, row: JobRow) -> dict[str, Any]:

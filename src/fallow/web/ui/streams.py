@@ -39,7 +39,8 @@ def marks_of(rows: Iterable[JobRow]) -> Marks:
 
 def changes(door: Door, look: Callable[[], Marks], seen: str) -> StreamingResponse:
     """`event: changed` with the names of what has another mark than before; the first when all marks together are not
-    `seen`, which is what the page was made from. Ends when the server does, when a look is refused, and after a quarter of an hour."""
+    `seen`, which is what the page was made from. Ends when the server does, when a look is refused, and after a quarter
+    of an hour."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_changes(door, look, seen), 200, headers, "text/event-stream")
 

@@ -42,6 +42,11 @@ async function openChunk(number, { focus = true } = {}) {
   }
 }
 
+// A chunk that is not there: the panel says so. Other parts keep what they show when they cannot be asked for.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "chunk" && event.detail.isError) event.detail.shouldSwap = true;
+});
+
 function closeChunk() {
   const opened = byId("chunk").querySelector("[data-open-chunk]")?.dataset.openChunk;
   byId("chunk").hidden = true;
