@@ -1,6 +1,7 @@
 """fallow.Executor under libraries that take a pool: a server and two workers as processes, the same numbers as here."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,30 @@ def test_dynesty_and_joblib_take_the_pool_as_well(fleet: fallow.Client) -> None:
     with fallow.Executor(client=fleet) as pool, on_fleet(pool):
         squares = joblib.Parallel()(joblib.delayed(pow)(n, 2) for n in range(40))
     assert squares == [n**2 for n in range(40)]
+
+
+def test_a_killed_worker_and_a_killed_server_cost_no_call(house: Callable[..., House]) -> None:
+    def slow(n: int) -> int:
+        time.sleep(0.1)
+        return n * n
+
+    server = house("--allow-process")
+    words = ("--slots", "1", "--allow-process", "--engine", "process")
+    first, _second = server.worker("first", *words), server.worker("second", *words)
+    with fallow.Client(server.url, server.key) as client:
+        wait_until("both workers", lambda: sum(each.alive for each in client.workers()) == 2)
+        with fallow.Executor(client=client, by_value=[HERE]) as pool:
+            futures = [pool.submit(slow, n) for n in range(60)]
+            futures[10].result(60)
+            first.kill()
+            futures[20].result(60)
+            server.server.kill()
+            server.start_server()
+            assert [each.result(120) for each in futures] == [n * n for n in range(60)]
+            job_id = pool.job_id
+        assert job_id is not None
+        over = client.wait(job_id, timeout_seconds=60)
+        assert (over.state, over.progress.completed_items) == ("completed", 60)
 
 
 class Here:
