@@ -37,7 +37,7 @@ def verify(
     if proof is not None and line is not None and directory is None:
         _check_line(proof, line, as_json)
     elif directory is None or proof is not None or line is not None:
-        raise typer.BadParameter("Name a directory, or --proof and --line.")
+        raise typer.BadParameter("Missing argument DIR; or give --proof and --line, and no DIR.")
     elif item is None:
         _verify(directory, as_json)
     else:
