@@ -9,7 +9,7 @@ from tests.openai.client import ALONE, ENDPOINT, OVER, SECONDS, Client, counting
 
 def before(c: Client) -> dict:
     """Batches that take their time, so that the other points need not wait for them."""
-    expiring = c.batch(slow(3), extra_body={"x_fallow": {"chunk_items": 1, "expires_seconds": 3, "priority": 9}})
+    expiring = c.batch(slow(3), extra_body={"x_fallow": {"chunk_items": 1, "expires_seconds": 12, "priority": 9}})
     c.early["expiring"] = expiring.id
     return {"status": expiring.status, "lasts": expiring.expires_at - expiring.created_at}
 

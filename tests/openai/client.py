@@ -62,7 +62,7 @@ def request(number: int, model: str = MODEL, url: str = ENDPOINT, **body) -> dic
 
 def slow(count: int) -> list:
     """One quick request and slow ones, each a chunk of its own."""
-    return [{"input": "quick"}, *({"input": "slow", "sleep": 30} for _ in range(count))]
+    return [{"input": "quick"}, *({"input": "slow", "sleep": 120} for _ in range(count))]
 
 
 def transport_of(c: Client):

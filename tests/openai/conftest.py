@@ -29,7 +29,7 @@ def openai_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home = tmp_path_factory.mktemp("openai")
     house = House(home, "--allow-process", FALLOW_BATCHES_OPEN_MAX=str(BATCHES_OPEN_MAX), FALLOW_ROLE_SECONDS="0.1")
     house.start_server()
-    house.worker("worker", "--engine", "process", "--allow-process", "--slots", "4")
+    house.worker("worker", "--engine", "process", "--allow-process", "--slots", "8")
     model = [sys.executable, "-S", str(Path(__file__).parent / "model.py")]
     served = {"command": [*model, "serve"], "contract": "http"}
     add_model(house, "echo", ENDPOINT, {"command": model})

@@ -13,7 +13,7 @@ from tests.openai.conftest import VERSIONS, drive, key_of
 POINTS = [each.__name__ for each in driver.POINTS]
 SHAPE = ["custom_id", "error", "id", "response"]
 EXPECTED: dict[str, Any] = {
-    "before": {"status": "validating", "lasts": 3},
+    "before": {"status": "validating", "lasts": 12},
     "models": {"listed": ["echo", "served"], "one": "echo", "object": "model", "missing": 404},
     "files_come_in_every_shape": {
         "names": ["upload", "named.jsonl", "named.jsonl", "tuple.jsonl", "typed.jsonl"],
