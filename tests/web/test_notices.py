@@ -15,7 +15,7 @@ from fallow.wiring import EmbeddedServer, start_embedded
 from tests.cli.command import fallow
 from tests.e2e.house import wait_until
 from tests.servers.mailbox import Mailbox, listening
-from tests.servers.receiver import Receiver, openai_package, receiving, unwrapped
+from tests.servers.receiver import Call, Receiver, openai_package, receiving, unwrapped
 from tests.web.conftest import House
 
 
@@ -38,6 +38,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator
     settings = Settings(
         data_dir=folder / "data",
         allow_private_addresses=True,
+        allow_process_jobs=True,
         smtp_url=mailbox.url,
         smtp_ca=str(mailbox.ca),
         smtp_from="fallow@farm.example",
@@ -236,6 +237,33 @@ def test_the_openai_package_keeps_webhooks_here(told: House, receiver: Receiver)
         client.webhooks.list(after=made.id)
     with pytest.raises(openai.BadRequestError):
         client.webhooks.create(name="x", url="ftp://x", event_types=events)
+
+
+def test_a_batch_is_told_of_as_openai_tells(told: House, receiver: Receiver) -> None:
+    """One that is refused for its input, and one that is cancelled: told once its files are there."""
+    openai = openai_package()
+    client = openai.OpenAI(api_key=told.key("submit", account="bea"), base_url=told.url + "/v1", max_retries=0)
+    with told.client() as admin:
+        model = {"name": "echo", "endpoints": ["/v1/embeddings"], "job": {"command": ["cat"], "contract": "stream"}}
+        assert admin.post("/api/models", json=model).status_code < 300
+    hook = client.webhooks.create(name="b", url=receiver.url, event_types=[each.value for each in BATCH_EVENTS])
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/embeddings", "body": {"model": "echo", "input": "x"}}
+    good = json.dumps(line).encode()
+    for content, kind in ((good + b"\n{not json\n", "batch.failed"), (good + b"\n", "batch.cancelled")):
+        file = client.files.create(purpose="batch", file=("in.jsonl", content))
+        batch = client.batches.create(input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h")
+        if kind == "batch.cancelled":
+            client.batches.cancel(batch.id)
+        calls = wait_until(f"the call for {kind}", lambda batch=batch: called_for(receiver, batch.id), 60)
+        event = unwrapped(calls[0], hook.signing_secret)
+        assert (event.type, event.data.id) == (kind, batch.id)
+        assert client.batches.retrieve(batch.id).status == kind.removeprefix("batch.")
+    client.webhooks.delete(hook.id)
+
+
+def called_for(receiver: Receiver, subject_id: str) -> list[Call]:
+    with receiver.lock:
+        return [each for each in receiver.taken if json.loads(each.body)["data"]["id"] == subject_id]
 
 
 def test_mail_is_confirmed_sent_encrypted_and_unsubscribed_from(told: House, mailbox: Mailbox) -> None:
