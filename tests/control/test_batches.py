@@ -1,42 +1,15 @@
-"""Batches step by step: what is true between two roles, and after one of them died."""
+"""Batches step by step: what is true between two roles."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fallow.control.files import Naming
-from fallow.control.jobs import Jobs
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import JobState
 from fallow.store.port import GrantRow, SubmitRight
 from tests.control.batch_bench import ALICE, BOB, ENDPOINT, OPERATOR, Bench, bad, good
-from tests.servers.radosgw import S3Server
-
-MANY = pytest.param("many", marks=[pytest.mark.postgres, pytest.mark.s3])
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture(params=["embedded", MANY])
-def any_bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """The same on SQLite and files, and on PostgreSQL and S3."""
-    settings: dict[str, Any] = {}
-    if request.param == "many":
-        server: S3Server = request.getfixturevalue("s3_server")
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        settings = {"database": request.getfixturevalue("postgres_url"), "objects": server.uri(tmp_path.name)}
-    made = Bench(tmp_path, **settings)
-    yield made
-    made.close()
 
 
 def test_the_whole_way_with_each_status_on_it(any_bench: Bench) -> None:
@@ -195,106 +168,6 @@ def test_a_failure_at_run_time_is_told_and_each_request_accounted_for(bench: Ben
     assert [line["error"]["code"] for line in bench.lines(seen.error_file_id)] == ["batch_failed"] * 2
 
 
-class _Killed(Exception):
-    pass
-
-
-@pytest.mark.parametrize("after", [0, 1, 2, 7])
-def test_a_publisher_killed_half_way_is_followed_by_one_that_writes_the_same_once(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, after: int
-) -> None:
-    batch = bench.batch(8)
-    bench.planner.step()
-    bench.answer(batch, lambda item: bad(item) if item % 2 else good(item))
-    bench.merge()
-    dying = bench.publisher("dying")
-    append, written = dying._append, 0
-
-    def killed(file: Any, line: bytes) -> None:
-        nonlocal written
-        if written == after:
-            raise _Killed
-        written += 1
-        append(file, line)
-
-    monkeypatch.setattr(dying, "_append", killed)
-    with pytest.raises(_Killed):
-        dying.step()
-    assert bench.seen(batch).status == "finalizing"
-    assert [head.key for head in bench.places.artifacts.list("files")] == [f"files/{batch.row.input_file_id}"]
-    assert not bench.publisher("next").step(), "the claim is not over"
-    bench.clock.advance(bench.settings.claim_seconds + 1)
-    assert bench.publisher("next").step()
-    seen = bench.seen(batch)
-    assert [line["custom_id"] for line in bench.lines(seen.output_file_id)] == ["r-0", "r-2", "r-4", "r-6"]
-    assert [line["custom_id"] for line in bench.lines(seen.error_file_id)] == ["r-1", "r-3", "r-5", "r-7"]
-    assert len(list(bench.places.artifacts.list("files"))) == 3
-
-
-def test_a_publisher_that_was_overtaken_changes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = bench.batch(4)
-    bench.planner.step()
-    bench.answer(batch, good)
-    bench.merge()
-    slow = bench.publisher("slow")
-    append = slow._append
-    overtaken = False
-
-    def late(file: Any, line: bytes) -> None:
-        nonlocal overtaken
-        if not overtaken:
-            overtaken = True
-            bench.clock.advance(bench.settings.claim_seconds + 1)
-            assert bench.publisher("quick").step()
-        append(file, line)
-
-    monkeypatch.setattr(slow, "_append", late)
-    assert slow.step()
-    seen = bench.seen(batch)
-    assert seen.status == "completed"
-    assert [line["custom_id"] for line in bench.lines(seen.output_file_id)] == ["r-0", "r-1", "r-2", "r-3"]
-
-
-def test_a_file_that_appeared_without_its_row_is_written_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = bench.batch(4)
-    bench.planner.step()
-    bench.answer(batch, good)
-    bench.merge()
-    dying = bench.publisher("dying")
-
-    def die(*_: object) -> None:
-        raise _Killed
-
-    monkeypatch.setattr(dying, "_note", die)
-    with pytest.raises(_Killed):
-        dying.step()
-    before = {head.key for head in bench.places.artifacts.list("files")}
-    bench.clock.advance(bench.settings.claim_seconds + 1)
-    assert bench.publisher("next").step()
-    assert {head.key for head in bench.places.artifacts.list("files")} == before
-    assert len(bench.lines(bench.seen(batch).output_file_id)) == 4
-
-
-def test_run_again_it_is_published_again(bench: Bench) -> None:
-    batch = bench.batch(4)
-    bench.planner.step()
-    bench.answer(batch, good, chunks=1)
-    bench.door.batches.cancel(ALICE, batch.job.job_id)
-    bench.publisher().step()
-    first = bench.seen(batch)
-    Jobs(bench.store, bench.places).rerun(ALICE, batch.job.job_id)
-    seen = bench.seen(batch)
-    assert (seen.status, seen.output_file_id, seen.cancelling_at) == ("in_progress", None, None)
-    bench.clock.advance(1)
-    bench.answer(batch, good)
-    bench.merge()
-    bench.publisher().step()
-    again = bench.seen(batch)
-    assert (again.status, len(bench.lines(again.output_file_id)), again.error_file_id) == ("completed", 4, None)
-    assert again.output_file_id != first.output_file_id
-    assert len(bench.lines(first.output_file_id)) == 2, "what was published stays as it was"
-
-
 def test_the_same_request_again_is_the_same_batch_for_ten_minutes(bench: Bench) -> None:
     file = bench.file(bench.requests(2))
     first = bench.create(file.file_id)
@@ -327,47 +200,6 @@ def test_other_peoples_files_and_batches_are_not_there(bench: Bench) -> None:
         assert caught.value.code is Code.NOT_FOUND
     assert bench.door.batches.listed(BOB, None, 10) == ([], False)
     assert bench.door.batches.batch(OPERATOR, batch.job.job_id).row == batch.row
-
-
-def test_a_deleted_input_is_read_to_its_end_and_then_swept(bench: Bench) -> None:
-    batch = bench.batch()
-    key = f"files/{batch.row.input_file_id}"
-    bench.door.files.delete(ALICE, batch.row.input_file_id)
-    bench.door.files.sweep(10)
-    assert bench.places.artifacts.head(key) is not None, "the planner has yet to read it"
-    bench.planner.step()
-    assert bench.seen(batch).status == "in_progress"
-    assert bench.door.files.sweep(10)
-    assert bench.places.artifacts.head(key) is None
-    assert not bench.door.files.sweep(10)
-
-
-def test_an_output_file_goes_when_its_time_is_over(bench: Bench) -> None:
-    batch = bench.batch(2, output_expires_seconds=3600)
-    bench.planner.step()
-    bench.answer(batch, good)
-    bench.merge()
-    bench.publisher().step()
-    file_id = bench.seen(batch).output_file_id or ""
-    assert bench.lines(file_id)
-    bench.clock.advance(3601)
-    with pytest.raises(Refusal, match="No such File"):
-        bench.lines(file_id)
-    assert bench.door.files.sweep(10)
-    assert bench.places.artifacts.head(f"files/{file_id}") is None
-
-
-def test_the_job_of_a_batch_stays_until_its_files_are_written(bench: Bench) -> None:
-    batch = bench.batch()
-    bench.door.batches.cancel(ALICE, batch.job.job_id)
-    jobs = Jobs(bench.store, bench.places)
-    with pytest.raises(Refusal) as caught:
-        jobs.delete(ALICE, batch.job.job_id)
-    assert caught.value.code is Code.STATE_CONFLICT
-    bench.publisher().step()
-    jobs.delete(ALICE, batch.job.job_id)
-    with pytest.raises(Refusal, match="No such Batch"):
-        bench.seen(batch)
 
 
 def test_so_many_batches_of_an_account_and_no_more(tmp_path: Path) -> None:
@@ -421,75 +253,6 @@ def test_a_batch_may_bring_its_own_command(bench: Bench) -> None:
         bench.create(file.file_id, endpoint="/v1/x/container")
 
 
-def test_uploads_end_by_themselves_after_an_hour(bench: Bench) -> None:
-    uploads = bench.door.uploads
-    made = uploads.create(ALICE, Naming("big", "batch"), 10, "text/plain")
-    with uploads.incoming_part(ALICE, made.row.upload_id) as part:
-        part.write(b"12345")
-    assert list(bench.places.artifacts.list("parts"))
-    bench.clock.advance(3600)
-    with pytest.raises(Refusal) as caught:
-        uploads.complete(ALICE, made.row.upload_id, [], None)
-    assert caught.value.code is Code.STATE_CONFLICT
-    assert uploads.expire(10)
-    assert uploads.upload(ALICE, made.row.upload_id).row.state == "expired"
-    assert not list(bench.places.artifacts.list("parts"))
-    assert not uploads.expire(10)
-
-
-def test_parts_beyond_what_was_announced_are_refused(bench: Bench) -> None:
-    uploads = bench.door.uploads
-    made = uploads.create(ALICE, Naming("big", "batch"), 10, "text/plain")
-
-    def send(data: bytes) -> str:
-        with uploads.incoming_part(ALICE, made.row.upload_id) as part:
-            part.write(data)
-        assert part.row is not None
-        return part.row.part_id
-
-    with pytest.raises(Refusal, match="more bytes"):
-        send(b"x" * 11)
-    ids = [send(b"12345"), send(b"67890"), send(b"67890")]
-    for wrong in ([ids[0]], [ids[0], ids[0]], [*ids], [ids[0], "part_none"]):
-        with pytest.raises(Refusal) as caught:
-            uploads.complete(ALICE, made.row.upload_id, wrong, None)
-        assert caught.value.code is Code.BAD_REQUEST
-    with pytest.raises(Refusal, match="more bytes"):
-        send(b"x" * 6)
-    with pytest.raises(Refusal, match="No such Upload"):
-        uploads.complete(BOB, made.row.upload_id, ids[:2], None)
-    done = uploads.complete(ALICE, made.row.upload_id, ids[:2], None)
-    assert done.file is not None
-    assert b"".join(bench.places.artifacts.get(done.file.artifact_key)) == b"1234567890"
-    assert not list(bench.places.artifacts.list("parts"))
-    with pytest.raises(Refusal) as caught:
-        uploads.cancel(ALICE, made.row.upload_id)
-    assert caught.value.code is Code.STATE_CONFLICT
-
-
-def test_of_two_who_complete_an_upload_one_makes_the_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    uploads = bench.door.uploads
-    upload_id = uploads.create(ALICE, Naming("big", "batch"), 5, "text/plain").row.upload_id
-    with uploads.incoming_part(ALICE, upload_id) as part:
-        part.write(b"12345")
-    assert part.row is not None
-    ids, kept, others = [part.row.part_id], bench.door.files.kept, []
-
-    def overtaken(*given: Any) -> Any:
-        if not others:
-            others.append(None)
-            others[0] = uploads.complete(ALICE, upload_id, ids, None)
-        return kept(*given)
-
-    monkeypatch.setattr(bench.door.files, "kept", overtaken)
-    with pytest.raises(Refusal) as caught:
-        uploads.complete(ALICE, upload_id, ids, None)
-    assert caught.value.code is Code.STATE_CONFLICT
-    assert others[0].file is not None
-    assert [head.key for head in bench.places.artifacts.list("files")] == [others[0].file.artifact_key]
-    assert uploads.complete(ALICE, upload_id, ids, None).file == others[0].file, "asked again"
-
-
 def test_who_may_submit_for_a_model_may_not_bring_a_container(bench: Bench) -> None:
     file = bench.file(bench.requests(2))
     bench.add_model("other", "/v1/x/other")
@@ -504,14 +267,3 @@ def test_who_may_submit_for_a_model_may_not_bring_a_container(bench: Bench) -> N
         with pytest.raises(Refusal) as caught:
             bench.create(bench.file(data).file_id, endpoint=endpoint, options=options)
         assert caught.value.code is Code.FORBIDDEN
-
-
-def test_a_half_written_file_is_none(bench: Bench) -> None:
-    def send() -> None:
-        with bench.door.files.incoming(ALICE) as coming:
-            coming.write(b"x" * 100)
-            raise _Killed
-
-    with pytest.raises(_Killed):
-        send()
-    assert not list(bench.places.artifacts.list("files"))

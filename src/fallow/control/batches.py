@@ -30,8 +30,8 @@ _PEEK_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """options: what the batch says for fallow alone. extra: its members that are somebody else's business. sha256: of the request's body; repeated: the client says that it
-    tries again."""
+    """options: what the batch says for fallow alone. extra: its members that are somebody else's business.
+    sha256: of the request's body. repeated: the client says that it tries again."""
 
     input_file_id: str
     endpoint: str
