@@ -20,6 +20,7 @@ WHOLE_INDEXES = (
     "job_leasable",
     "CONSTANT ROW",
     "SCAN r",
+    "SCAN who",  # one step a row, by an index
 )
 WALKS_ALLOWED = {
     "all_keys",
