@@ -143,7 +143,9 @@ def request_of(values: Mapping[str, str]) -> JobRequest:
         body[_CHUNKS[values["chunk_by"]]] = values["chunk_size"]
     limits: dict[str, Any] = {name: values[name] for name in _LIMITS if values[name]} | _bytes(values, "memory_mib")
     retry = {name: values[name] for name in ("max_errors", "max_attempts") if values[name]}
-    needs: dict[str, Any] = {name: values[f"needs_{name}"] for name in ("cores", "accelerators") if values[f"needs_{name}"]}
+    needs: dict[str, Any] = {
+        name: values[f"needs_{name}"] for name in ("cores", "accelerators") if values[f"needs_{name}"]
+    }
     needs |= _bytes(values, "needs_memory_mib")
     body |= {name: part for name, part in (("limits", limits), ("retry", retry), ("requirements", needs)) if part}
     for name, value in _more(values["more"]).items():
