@@ -50,14 +50,11 @@ class Link:
     expires_at: Micros
 
 
-LinkMade = Callable[[Link], None]
-
-
 class Accounts:
     """Raises Refusal NOT_FOUND for other people's accounts, BAD_REQUEST for what cannot be, FORBIDDEN.
 
-    secret: behind password links. on_link: hears of each link that was made, for an account with an e-mail address.
-    changed: called when an account or its rights are not what they were, so that nothing remembered lives on.
+    secret: behind password links. on_email: told of each account that has a new e-mail address. changed: called when an
+    account or its rights are not what they were, so that nothing remembered lives on.
     """
 
     def __init__(
@@ -69,7 +66,7 @@ class Accounts:
         self._tries = tries
         self._secret = secret
         self._base_url = base_url
-        self.on_link: LinkMade = lambda _link: None
+        self.on_email: Callable[[str], object] = lambda _account_id: None
         self.changed: Callable[[], None] = lambda: None
 
     def create(self, caller: Caller, asked: Asked, account_id: str | None = None) -> AccountRow:
@@ -84,6 +81,8 @@ class Accounts:
                 if account_id is not None:
                     raise Refusal(Code.ALREADY_EXISTS, f"There is an account {wanted} already.", "Choose another id.")
                 row = replace(row, account_id=f"{wanted}-{secrets.token_hex(2)}")
+        if row.email:
+            self.on_email(row.account_id)
         return row
 
     def listed(self, caller: Caller, after: str = "", limit: int = 100) -> tuple[list[AccountRow], str | None]:
@@ -131,6 +130,8 @@ class Accounts:
             if asked.disabled:
                 tx.end_sessions(account_id)
         self.changed()
+        if row.email and row.email != before.email:
+            self.on_email(account_id)
         return row
 
     def change_password(self, caller: Caller, old: str, new: str) -> None:
@@ -157,9 +158,7 @@ class Accounts:
             )
         expires = Micros(self._clock.now() + LINK_SECONDS * 1_000_000)
         token = f"{account_id}~{expires}~{self._mac(account, expires)}"
-        link = Link(account, f"{self._base_url}/sign-in/password?token={token}", expires)
-        self.on_link(link)
-        return link
+        return Link(account, f"{self._base_url}/sign-in/password?token={token}", expires)
 
     def of_link(self, token: str) -> AccountRow:
         """Whose password the link sets. Raises Refusal FORBIDDEN for one that is used, too old or made up."""

@@ -144,6 +144,8 @@ def _assembled(
         counters,
         {"leases": bells.leases.ring, "answers": bells.answers.ring},
     )
+    notices = telling.notices(roles.ring)
+    people.accounts.on_email = notices.request_confirmation
     intake = Intake(store, places, finder, plugs, settings)
     openai = openai_of(store, places, intake, settings)
     door = Door(
@@ -170,7 +172,7 @@ def _assembled(
         ring=roles.ring,
         bells=bells,
         closing=threading.Event(),
-        notices=telling.notices(roles.ring),
+        notices=notices,
         webhooks=telling.webhooks,
         models=openai.models,
         files=openai.files,
