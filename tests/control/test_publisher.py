@@ -109,6 +109,33 @@ def test_run_again_it_is_published_again(bench: Bench) -> None:
     assert len(bench.lines(first.output_file_id)) == 2, "what was published stays as it was"
 
 
+def test_run_again_while_it_is_being_published_it_is_published_when_it_is_over(
+    any_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = any_bench
+    batch = bench.batch(4)
+    bench.planner.step()
+    bench.answer(batch, good, chunks=1)
+    bench.door.batches.cancel(ALICE, batch.job.job_id)
+    slow = bench.publisher("slow")
+    note = slow._note
+
+    def late(*given: Any) -> None:
+        Jobs(bench.store, bench.places).rerun(ALICE, batch.job.job_id)
+        note(*given)
+
+    monkeypatch.setattr(slow, "_note", late)
+    assert slow.step()
+    seen = bench.seen(batch)
+    assert (seen.status, seen.output_file_id, seen.error_file_id) == ("in_progress", None, None)
+    bench.clock.advance(1)
+    bench.answer(batch, good)
+    bench.merge()
+    assert bench.publisher("next").step()
+    again = bench.seen(batch)
+    assert (again.status, len(bench.lines(again.output_file_id)), again.error_file_id) == ("completed", 4, None)
+
+
 def test_the_job_of_a_batch_stays_until_its_files_are_written(bench: Bench) -> None:
     batch = bench.batch()
     bench.door.batches.cancel(ALICE, batch.job.job_id)

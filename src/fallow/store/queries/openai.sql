@@ -147,9 +147,9 @@ UPDATE batch SET published_at = :now, output_file_id = :output_file_id, error_fi
  WHERE job_key = :job_key AND claim_owner = :owner AND published_at IS NULL;
 
 -- reopen_batch
--- A batch whose job runs again: its files will be written again.
+-- A batch whose job runs again: its files will be written again, and whoever writes them now writes those of before.
 UPDATE batch SET published_at = NULL, output_file_id = NULL, error_file_id = NULL, usage = '', errors = '',
-       finalizing_at = NULL, cancelling_at = NULL
+       finalizing_at = NULL, cancelling_at = NULL, claim_owner = '', claim_until = 0
  WHERE job_key = :job_key;
 
 -- delete_batch
