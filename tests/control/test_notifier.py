@@ -364,6 +364,23 @@ def test_an_address_that_changed_before_the_letter_went_gets_none(desk: Desk) ->
     assert desk.states() == [DeliveryState.DROPPED]
 
 
+def test_what_waits_for_an_address_that_somebody_else_has_now_costs_them_no_letter(desk: Desk) -> None:
+    desk.address()
+    desk.tell(title="For Ada")
+    desk.address("new@farm.example")
+    desk.store._writer.execute(
+        "UPDATE account SET email = 'ada@farm.example', email_confirmed_at = 1 WHERE account_id = 'operators'"
+    )
+    with desk.store.transaction() as tx:
+        told = Told("operators", NoticeKind.JOB_COMPLETED, "job-9", "For the next Ada", "All of it.", "d-9")
+        assert tell(tx, told, desk.clock.now(), desk.settings)
+    desk.clock.advance(61)
+    desk.drain()
+    (letter,) = desk.letters()
+    assert letter["subject"] == "For the next Ada"
+    assert desk.states() == [DeliveryState.DROPPED]
+
+
 def test_a_letter_is_tried_again_under_the_same_name_and_to_its_end(desk: Desk) -> None:
     desk.address()
     desk.tell()

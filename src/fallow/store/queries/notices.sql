@@ -150,7 +150,7 @@ SELECT 1;
 
 -- due_delivery
 -- The delivery that is due longest, of a target that nobody is sending to.
-SELECT d.delivery_key, d.target, d.claim_owner FROM delivery AS d
+SELECT d.delivery_key, d.target, d.claim_owner, d.account_id FROM delivery AS d
  WHERE (d.state = 'waiting' OR d.state = 'sending') AND d.next_at <= :now AND d.channel = :channel
    AND d.target NOT IN (SELECT o.target FROM delivery AS o
                          WHERE (o.state = 'waiting' OR o.state = 'sending') AND o.next_at > :now
@@ -164,13 +164,14 @@ SELECT d.delivery_id, d.notice_key, d.account_id, d.channel, d.target, d.state, 
   FROM delivery AS d WHERE d.delivery_key = :delivery_key;
 
 -- deliveries_of_letter
--- What went out together before, or never did, and is not over. The plus keeps SQLite from walking all deliveries in
--- order instead of sorting the few that are due.
+-- What went out together before, or never did, and is not over; of one account, since an address may have been
+-- somebody else's before. The plus keeps SQLite from walking all deliveries in order instead of sorting the few that are
+-- due.
 SELECT d.delivery_id, d.notice_key, d.account_id, d.channel, d.target, d.state, d.next_at, d.created_at, d.tries,
        d.over_at, d.claim_owner, d.claim_until, d.delivery_key
   FROM delivery AS d
  WHERE (d.state = 'waiting' OR d.state = 'sending') AND d.channel = :channel AND d.target = :target
-   AND d.claim_owner = :claim_owner AND d.next_at > 0
+   AND d.claim_owner = :claim_owner AND d.next_at > 0 AND d.account_id = :account_id
  ORDER BY +d.delivery_key LIMIT :limit;
 
 -- hold_delivery

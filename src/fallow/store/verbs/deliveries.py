@@ -41,10 +41,10 @@ class DeliveryVerbs(Verbs):
         due = self.session.one("due_delivery", {"channel": channel.value, "now": now})
         if due is None:
             return []
-        key, target, owner = due
+        key, target, owner, account = due
         if owner or limit > 1:
-            params = {"channel": channel.value, "target": target, "claim_owner": owner, "limit": limit}
-            rows = self.session.all("deliveries_of_letter", params)
+            params = {"channel": channel.value, "target": target, "claim_owner": owner, "account_id": account}
+            rows = self.session.all("deliveries_of_letter", {**params, "limit": limit})
         else:
             rows = self.session.all("delivery_alone", {"delivery_key": key})
         held = [self._hold(_delivery_of(row), owner or letter, until) for row in rows]
