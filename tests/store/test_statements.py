@@ -33,6 +33,8 @@ WALKS_ALLOWED = {
     "all_grants",
     "forget_signins",  # what failed in a day, looked at once an hour
     "submitters",  # accounts are few
+    "standing_deliveries",  # asked for at a scrape; what is older than the retention is swept
+    "standing_notices",
     "worker_record",  # walks what its first query took by an index, which has a bound
 }
 
