@@ -1,5 +1,5 @@
 # make demo: a real job in containers.  make test: everything.  Both set up what they need.
-.PHONY: help setup demo test check bench fuzz clean
+.PHONY: help setup demo test test-large check bench fuzz fuzz-http clean
 
 help:
 	@echo 'make demo    set up, build the embedding image, run a real job, show the verified result'
@@ -7,6 +7,8 @@ help:
 	@echo 'make check   lint and types'
 	@echo 'make bench   the benchmark table'
 	@echo 'make fuzz    60 seconds of simulated fleets'
+	@echo 'make fuzz-http   every described call, 500 made-up requests each'
+	@echo 'make test-large  an upload of 5 GB'
 
 setup:
 	@scripts/packages.sh setup
@@ -39,5 +41,15 @@ fuzz:
 	@scripts/setup.sh
 	.venv/bin/fallow sim --for 60
 
+fuzz-http:
+	@scripts/packages.sh test
+	@scripts/setup.sh
+	FALLOW_FUZZ_EXAMPLES=500 .venv/bin/python -m pytest tests/web/test_openapi.py --timeout 7200
+
+test-large:
+	@scripts/packages.sh test
+	@scripts/setup.sh
+	FALLOW_LARGE_UPLOAD_BYTES=5368709120 .venv/bin/python -m pytest tests/web/test_large_upload.py --timeout 3600
+
 clean:
-	rm -rf .venv .cache demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
