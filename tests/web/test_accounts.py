@@ -112,6 +112,28 @@ def test_others_see_and_change_themselves_only(house: House, admin: httpx2.Clien
         assert client.delete(f"/api/accounts/{bob}/grants", params={"application": "a"}).status_code == 403
 
 
+def test_a_workers_key_does_not_speak_for_its_account(house: House, admin: httpx2.Client, ada: str) -> None:
+    """It lies on machines of others, who must not read jobs with it, lock its owner out, or make more keys."""
+    with (
+        house.client(house.key("submit", account=ada)) as owner,
+        house.client(house.key("work", account=ada)) as worker,
+    ):
+        job_id = owner.post("/api/jobs", json={"input_uri": house.input(), "command": ["cat"]}).json()["job_id"]
+        assert [each["job_id"] for each in owner.get("/api/jobs").json()["jobs"]] == [job_id]
+        assert worker.get("/api/jobs").json()["jobs"] == []
+        for path in ("", "/results", "/events", "/story", "/chunks"):
+            assert worker.get(f"/api/jobs/{job_id}{path}").status_code == 404, path
+        assert worker.patch(f"/api/accounts/{ada}", json={"email": "eve@example.net"}).status_code == 403
+        guess = {"old": "x" * 12, "new": "correct horse battery"}
+        assert worker.post("/api/me/password", json=guess).status_code == 403
+        assert worker.post("/api/keys", json={"name": "another", "scopes": ["work"]}).status_code == 403
+        for key in worker.get("/api/keys").json()["keys"]:
+            assert worker.delete(f"/api/keys/{key['key_id']}").status_code == 403
+        assert worker.delete("/api/sessions").status_code == 403
+        assert worker.get("/api/me").json()["scopes"] == ["work"]
+        assert owner.get("/api/me").status_code == 200
+
+
 def test_an_operator_cannot_shut_themselves_out(house: House, admin: httpx2.Client) -> None:
     assert admin.delete("/api/accounts/operators").status_code == 409
     assert admin.get("/api/me").json()["account"]["account_id"] == "operators"

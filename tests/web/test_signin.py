@@ -63,7 +63,7 @@ def test_other_peoples_jobs_are_not_there(house, finished):
 
 
 def test_a_key_is_shown_once_and_revoked_at_once(house, admin):
-    made = admin.post("/api/keys", json={"name": "mine", "scopes": ["submit"], "account_id": "bob"}).json()
+    made = admin.post("/api/keys", json={"name": "mine", "scopes": ["submit"], "account_id": "benny"}).json()
     with house.client(made["key"]) as bob:
         listed = bob.get("/api/keys").json()["keys"]
         assert [each["key_id"] for each in listed] == [made["key_id"]]

@@ -112,6 +112,7 @@ class Accounts:
     def change(self, caller: Caller, account_id: str, asked: Asked) -> AccountRow:
         """As it is afterwards. Owners may change their name and e-mail address; operators everything, but they cannot
         shut themselves out."""
+        caller.needs_owner()
         own = caller.account_id == account_id
         if not caller.sees_all and replace(asked, name=None, email=None) != Asked():
             raise Refusal(Code.FORBIDDEN, "Only an operator can change that.", "Ask an operator.")
@@ -136,6 +137,7 @@ class Accounts:
 
     def change_password(self, caller: Caller, old: str, new: str) -> None:
         """One's own; the other sessions end. Raises Refusal FORBIDDEN when the old one is wrong, and TOO_MANY."""
+        caller.needs_owner()
         account = self.one(caller, caller.account_id)
         checked = checked_password(new, account.email, account.name, account.account_id)
         tries = [f"account {account.account_id}"]

@@ -39,9 +39,23 @@ class Caller:
             who = "This key" if self.key_id or not self.session_id else "This account"
             raise Refusal(Code.FORBIDDEN, f"{who} may not do that; it needs the scope {listed}.", "Ask an operator.")
 
+    def needs_owner(self) -> None:
+        """Raises Refusal FORBIDDEN for a worker's key: it does not speak for its account."""
+        if self.is_worker:
+            self.needs(Scope.SUBMIT, Scope.OPERATE)
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether a key calls that a worker carries, and that lies on other people's machines therefore."""
+        return bool(self.key_id) and not self.scopes & {Scope.SUBMIT, Scope.OPERATE}
+
     @property
     def sees_all(self) -> bool:
         return Scope.OPERATE in self.scopes
+
+    def sees(self, account_id: str) -> bool:
+        """Whether the jobs of an account are theirs to see."""
+        return self.sees_all or (self.account_id == account_id and not self.is_worker)
 
 
 class Keys:
@@ -79,6 +93,7 @@ class Keys:
         expires_seconds: int | None = None,
     ) -> tuple[KeyRow, str]:
         """A new key and its only showing. Operators make any; others only for themselves and no more than they have."""
+        caller.needs_owner()
         if not caller.sees_all and (account_id not in (None, caller.account_id) or not scopes <= caller.scopes):
             raise Refusal(Code.FORBIDDEN, "Only an operator can make a key that may do more.", "Ask for operate.")
         return self._new(name, scopes, account_id or caller.account_id, expires_seconds)
@@ -121,7 +136,8 @@ class Keys:
             return tx.keys(caller.account_id)
 
     def revoke(self, caller: Caller, key_id: str) -> None:
-        """Raises Refusal NOT_FOUND, also for other people's keys."""
+        """Raises Refusal NOT_FOUND, also for other people's keys, or FORBIDDEN."""
+        caller.needs_owner()
         with self._store.transaction() as tx:
             key = tx.key(key_id)
             if key is None or not (caller.sees_all or key.account_id == caller.account_id):

@@ -78,7 +78,7 @@ class Lookup:
     def line(self, caller: Caller, line: bytes, job_id: str | None) -> Found | Missed:
         """The first item whose output is exactly this line; or, where the line has a custom_id, the first with that.
 
-        Raises Refusal NOT_FOUND for a job that is not theirs, BAD_REQUEST for what is no line.
+        Raises Refusal NOT_FOUND for a job that is not theirs, BAD_REQUEST for what is no line, FORBIDDEN.
         """
         wanted = line.strip(b"\r\n")
         if not wanted or b"\n" in wanted or len(wanted) > LINE_BYTES_MAX:
@@ -102,6 +102,7 @@ class Lookup:
     def _jobs(self, caller: Caller, job_id: str | None) -> list[JobRow]:
         if job_id:
             return [self._views.job(caller, job_id)]
+        caller.needs_owner()
         with self._store.reading() as tx:
             return tx.jobs(account_id=caller.account_id, before=None, limit=_JOBS)
 

@@ -101,7 +101,8 @@ class Sessions:
             return [row for row in tx.session_rows(caller.account_id) if self._is_live(row, now)]
 
     def end_one(self, caller: Caller, name: str) -> None:
-        """One of the caller's own, by its name(). Raises Refusal NOT_FOUND, also for other people's."""
+        """One of the caller's own, by its name(). Raises Refusal NOT_FOUND, also for other people's, or FORBIDDEN."""
+        caller.needs_owner()
         with self._store.transaction() as tx:
             for row in tx.session_rows(caller.account_id):
                 if name_of(row) == name:
@@ -110,7 +111,8 @@ class Sessions:
         raise Refusal(Code.NOT_FOUND, "There is no such session.", "See /account.")
 
     def end_others(self, caller: Caller) -> int:
-        """All of the caller's own but the one they call from. How many."""
+        """All of the caller's own but the one they call from. How many. Raises Refusal FORBIDDEN."""
+        caller.needs_owner()
         with self._store.transaction() as tx:
             return tx.end_sessions(caller.account_id, but=caller.session_id)
 

@@ -18,7 +18,7 @@ from fallow.control.sending import PostWebhook, Sent
 from fallow.control.texts import one_line
 from fallow.core.notices import EVENTS, NoticeKind
 from fallow.core.refusals import Code, Refusal
-from fallow.core.words import Micros, Scope
+from fallow.core.words import Micros
 from fallow.store.port import Store, WebhookRow
 
 WEBHOOKS_MAX: Final = 100  # of one account
@@ -204,8 +204,7 @@ def account_of(caller: Caller) -> str:
     other people's machines. Raises Refusal UNAUTHENTICATED or FORBIDDEN."""
     if not caller.account_id:
         raise Refusal(Code.UNAUTHENTICATED, "Nobody is signed in.", "Pass an API key, or sign in.")
-    if caller.key_id:
-        caller.needs(Scope.SUBMIT, Scope.OPERATE)
+    caller.needs_owner()
     return caller.account_id
 
 
