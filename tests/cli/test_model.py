@@ -36,6 +36,13 @@ def test_the_life_of_a_model(server: EmbeddedServer, tmp_path: Path) -> None:
     assert fallow("model", "list", **env).stdout.split("\t")[:2] == ["org/up", "/v1/x/up"]
     listed = json.loads(fallow("model", "list", "--json", **env).stdout)["models"]
     assert [each["name"] for each in listed] == ["org/up"]
+    (tmp_path / "in.jsonl").write_text('{"n": 1}\n')
+    sent = fallow("submit", tmp_path / "in.jsonl", "--model", "org/up", "--priority", "5", "--json", **env)
+    assert sent.returncode == 0, sent.stderr
+    spec = json.loads(sent.stdout)["spec"]
+    assert (spec["command"], spec["priority"]) == (["cat", "-u"], 5), "the model's, and what was said beside it"
+    nobody = fallow("submit", tmp_path / "in.jsonl", "--model", "org/down", **env)
+    assert (nobody.returncode, "org/down" in nobody.stderr) == (2, True)
     assert fallow("model", "remove", "org/up", **env).stdout == "org/up is removed.\n"
     gone = fallow("model", "show", "org/up", **env)
     assert gone.returncode == 2

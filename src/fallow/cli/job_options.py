@@ -28,9 +28,9 @@ class JobOptions:
         Literal["podman", "docker", "process"] | None,
         typer.Option(help="What runs it. process: the bare command, without a container."),
     ] = None
-    contract: Annotated[
-        Literal["stream", "http", "files", "direct"], typer.Option(help="How the image is run.")
-    ] = "stream"
+    contract: Annotated[Literal["stream", "http", "files", "direct"], typer.Option(help="How the image is run.")] = (
+        "stream"
+    )
     http_port: Annotated[int | None, typer.Option(metavar="N", help="Contract http: the image's port.")] = None
     http_path: Annotated[
         str | None, typer.Option(metavar="PATH", help="Contract http: where items go that are not request lines.")
@@ -177,6 +177,13 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "job_id": options.job_id,
         "name": options.name or None,
     }
+
+
+def fields_beside(model: str, options: JobOptions) -> dict[str, Any]:
+    """The same for a job of a model: what the options do not say is the model's."""
+    silent = request_fields(JobOptions())
+    said = {name: value for name, value in request_fields(options).items() if value != silent[name]}
+    return {**said, "model": model}
 
 
 def _whole(length: float | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fallow.cli.dry_run import show_estimate
-from fallow.cli.job_options import JobOptions, check_what_runs, request_fields, with_job_options
+from fallow.cli.job_options import JobOptions, check_what_runs, fields_beside, request_fields, with_job_options
 from fallow.cli.options import AsJson, Server, Token, examples
 from fallow.cli.progress import ProgressShown
 from fallow.cli.showing import note, show_json
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "fallow submit reviews.jsonl --image my/model:1 --output out/ --wait",
             "fallow submit s3://bucket/in.jsonl --image my/model:1 --output s3://bucket/out/",
+            "fallow submit prompts.jsonl --model tiny-chat",
         )
     )(with_job_options(submit))
 
@@ -45,6 +46,9 @@ def submit(
     output: Annotated[
         str | None,
         typer.Option(metavar="URI|DIR", help="A URI the server writes; or a local directory, fetched with --wait."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A model of the server: what runs, and how, is the model's.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until the job is over.")] = False,
     dry_run: Annotated[
@@ -60,7 +64,8 @@ def submit(
     """
     from fallow.sdk.client import Client
 
-    check_what_runs(options)
+    if model is None:
+        check_what_runs(options)
     local = Path(output) if output and not _is_uri(output) else None
     if local and not options.overwrite and (local / "output.jsonl").exists():
         raise Refusal(
@@ -70,7 +75,7 @@ def submit(
         )
     started = time.monotonic()
     with Client(server, token) as client:
-        fields = request_fields(options)
+        fields = request_fields(options) if model is None else fields_beside(model, options)
         fields |= {"output_uri": output if output and not local else None}
         fields |= {"input_uri": input} if _is_uri(input) else _uploaded(client, Path(input), options)
         if dry_run:
