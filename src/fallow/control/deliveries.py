@@ -81,7 +81,8 @@ class Courier:
         (delivery,) = claimed
         with self._store.reading() as tx:
             webhook, notice = tx.webhook(delivery.target), tx.notice_by_key(delivery.notice_key)
-        if webhook is None or webhook.disabled_at is not None or notice is None:
+            owner = tx.addressee(delivery.account_id)
+        if webhook is None or webhook.disabled_at is not None or notice is None or not (owner and owner.enabled):
             self._drop([delivery])
             return True
         body = notice.payload.encode()

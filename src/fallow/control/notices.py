@@ -59,7 +59,10 @@ def tell(tx: Tx, told: Told, now: Micros, settings: Settings) -> bool:
 
 
 def _targets(tx: Tx, told: Told, now: Micros, settings: Settings) -> list[tuple[Channel, str, Micros]]:
-    """Where it goes, and from when on."""
+    """Where it goes, and from when on. An account that was shut out is sent nothing."""
+    owner = tx.addressee(told.account_id)
+    if owner is None or not owner.enabled:
+        return []
     asked = told.kind is NoticeKind.ACCOUNT_CONFIRM_EMAIL
     found = [
         (Channel.WEBHOOK, each.webhook_id, now)
