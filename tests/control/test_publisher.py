@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from fallow.control import jobs as control_jobs
 from fallow.control.jobs import Jobs
 from fallow.core.refusals import Code, Refusal
+from fallow.store.port import JobRow, Store
 from tests.control.batch_bench import ALICE, Bench, bad, good
 
 
@@ -147,3 +149,41 @@ def test_the_job_of_a_batch_stays_until_its_files_are_written(bench: Bench) -> N
     jobs.delete(ALICE, batch.job.job_id)
     with pytest.raises(Refusal, match="No such Batch"):
         bench.seen(batch)
+
+
+def test_a_job_that_is_run_again_before_it_is_erased_stays_whole(
+    any_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = any_bench
+    batch = bench.batch(4)
+    bench.planner.step()
+    bench.answer(batch, good, chunks=1)
+    bench.door.batches.cancel(ALICE, batch.job.job_id)
+    bench.publisher().step()
+    jobs = Jobs(bench.store, bench.places)
+    looked = control_jobs.is_unpublished
+
+    def then_run_again(store: Store, job: JobRow) -> bool:
+        found = looked(store, job)
+        jobs.rerun(ALICE, job.job_id)
+        return found
+
+    monkeypatch.setattr(control_jobs, "is_unpublished", then_run_again)
+    with pytest.raises(Refusal) as caught:
+        jobs.delete(ALICE, batch.job.job_id)
+    assert caught.value.code is Code.STATE_CONFLICT
+    bench.answer(batch, good)
+    bench.merge()
+    bench.publisher().step()
+    assert len(bench.lines(bench.seen(batch).output_file_id)) == 4
+
+
+def test_a_job_that_is_being_erased_cannot_be_run_again(any_bench: Bench) -> None:
+    bench = any_bench
+    batch = bench.batch(4)
+    bench.door.batches.cancel(ALICE, batch.job.job_id)
+    with bench.store.transaction() as tx:
+        tx.retire_job(batch.job.job_key)
+    with pytest.raises(Refusal) as caught:
+        Jobs(bench.store, bench.places).rerun(ALICE, batch.job.job_id)
+    assert caught.value.code is Code.STATE_CONFLICT

@@ -50,7 +50,8 @@ class Jobs:
             raise Refusal(Code.STATE_CONFLICT, f"The job is {job.state}.", "Cancel it first.")
         if is_unpublished(self._store, job):
             raise Refusal(Code.STATE_CONFLICT, "The batch's files are being written.", "Try again in a moment.")
-        erase(self._store, self._places, job)
+        if not erase(self._store, self._places, job):
+            raise Refusal(Code.STATE_CONFLICT, "The job was run again this moment.", "Cancel it first.")
 
     def _move(self, caller: Caller, job_id: str, event: JobEvent) -> JobRow:
         with self._store.transaction() as tx:
@@ -96,18 +97,22 @@ def is_unpublished(store: Store, job: JobRow) -> bool:
     return batch is not None and batch.published_at is None
 
 
-def erase(store: Store, places: Places, job: JobRow) -> None:
-    """Everything fallow itself holds of a job: objects first, so that no row goes before its bytes.
+def erase(store: Store, places: Places, job: JobRow) -> bool:
+    """Everything fallow itself holds of a job: objects first, so that no row goes before its bytes. False, and nothing
+    done, for one that runs again by now.
 
     Whoever dies half-way leaves a retired job behind, which the janitor erases to the end.
     """
     with store.transaction() as tx:
         tx.retire_job(job.job_key)
+        now = tx.job_by_key(job.job_key)
+    if now is not None and now.finished_at != 0:
+        return False
     places.artifacts.delete(head.key for head in places.artifacts.list(f"jobs/{job.job_id}"))
     while True:
         with store.transaction() as tx:
             if tx.delete_job(job.job_key, _STEP):
-                return
+                return True
 
 
 OVER_STATES = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED)

@@ -50,8 +50,8 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
  WHERE j.leasable = 1 AND j.account_id = :account_id ORDER BY j.priority DESC, j.job_key LIMIT :limit;
 
 -- lock_job
--- A job's state, locked for this transaction.
-SELECT state, started_at, created_at FROM job WHERE job_key = :job_key;
+-- A job's state, locked for this transaction; none of a job that is being erased.
+SELECT state, started_at, created_at FROM job WHERE job_key = :job_key AND coalesce(finished_at, 1) <> 0;
 
 -- move_job
 -- A job's next state and its moments.
@@ -62,8 +62,9 @@ UPDATE job SET state = :state, started_at = :started_at, finished_at = :finished
 UPDATE job_text SET reason = :reason WHERE job_key = :job_key;
 
 -- retire_job
--- A job that is being erased: whoever erases may die half-way, and the janitor goes on.
-UPDATE job SET finished_at = 0 WHERE job_key = :job_key;
+-- A job that is being erased, if it is over: whoever erases may die half-way, and the janitor goes on.
+UPDATE job SET finished_at = 0
+ WHERE job_key = :job_key AND state IN ('completed', 'failed', 'cancelled', 'expired');
 
 -- set_output
 -- Where the assimilator put a job's output.

@@ -16,8 +16,10 @@ SELECT pg_advisory_xact_lock(2, 0);
 SELECT nextval('attempt_number') FROM generate_series(1, :count);
 
 -- lock_job
--- A job's state, locked for this transaction. Differs because another transaction may move it.
-SELECT state, started_at, created_at FROM job WHERE job_key = :job_key FOR NO KEY UPDATE;
+-- A job's state, locked for this transaction; none of a job that is being erased. Differs because another transaction
+-- may move it.
+SELECT state, started_at, created_at FROM job
+ WHERE job_key = :job_key AND coalesce(finished_at, 1) <> 0 FOR NO KEY UPDATE;
 
 -- lock_chunks
 -- Chunks by number, in order, locked.
