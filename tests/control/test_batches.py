@@ -182,6 +182,31 @@ def test_the_same_request_again_is_the_same_batch_for_ten_minutes(bench: Bench) 
     assert late.job.job_id != newest.job.job_id
 
 
+@pytest.mark.parametrize("overtaken", [True, False])
+def test_two_tries_of_one_request_at_once_make_one_batch(
+    any_bench: Bench, monkeypatch: pytest.MonkeyPatch, overtaken: bool
+) -> None:
+    """The client gave up on the first, which is still on its way; overtaken: the second is written down before it."""
+    bench = any_bench
+    file = bench.file(bench.requests(2))
+    spec = bench.door.batches._spec
+    made = []
+
+    def meanwhile(*given: Any) -> Any:
+        found = spec(*given)
+        if not made:
+            made.append(None)
+            made[0] = bench.create(file.file_id, repeated=overtaken)
+        return found
+
+    monkeypatch.setattr(bench.door.batches, "_spec", meanwhile)
+    slow = bench.create(file.file_id, repeated=not overtaken)
+    assert slow.job.job_id == made[0].job.job_id
+    assert len(bench.door.batches.listed(ALICE, None, 9)[0]) == 1
+    bench.clock.advance(1)
+    assert bench.create(file.file_id).job.job_id != slow.job.job_id, "asked for once more on purpose"
+
+
 def test_other_peoples_files_and_batches_are_not_there(bench: Bench) -> None:
     batch = bench.batch()
     calls = [

@@ -1,5 +1,6 @@
 """Batches: a batch is a job whose input is a batch file, and a row beside it. docs/decisions/0009."""
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.submission import Submission
 from fallow.core.words import InputFormat, JobId, JobState, Micros, Scope
 from fallow.settings import Settings
-from fallow.store.port import BatchRow, FileRow, JobRow, Store
+from fallow.store.port import BatchRow, FileRow, JobRow, Store, Tx
 
 LIST_MAX: Final = 100
 _REPEAT_MICROS: Final = 600 * 1_000_000  # a client that tries again does so within its own timeout, ten minutes
@@ -73,7 +74,10 @@ class Batches:
         the file, BAD_REQUEST, TOO_MANY, or what Intake says.
         """
         caller.needs(Scope.SUBMIT, Scope.OPERATE)
-        if request.repeated and (there := self._made_before(caller, request)) is not None:
+        started = self._places.clock.now()
+        with self._store.reading() as tx:
+            there = _made_before(tx, caller, request, started)
+        if there is not None:
             return there
         file = self._file(caller, request)
         self._check_open(caller)
@@ -82,6 +86,9 @@ class Batches:
         now = self._places.clock.now()
         with self._store.transaction() as tx:
             tx.add_account(caller.account_id, caller.account_id, now)
+            tx.hold_batches(caller.account_id)
+            if (there := _made_before(tx, caller, request, started)) is not None:
+                return there
             job = tx.add_job(spec, caller.account_id, now, caller.by)
             row = BatchRow(
                 job_key=job.job_key,
@@ -90,7 +97,7 @@ class Batches:
                 model=model,
                 input_file_id=file.file_id,
                 completion_window=request.window,
-                metadata=msgspec.json.encode({"metadata": request.metadata, "extra": request.extra}).decode(),
+                metadata=_kept(request),
                 request_sha256=request.sha256,
                 output_expires_seconds=request.output_expires_seconds,
                 created_at=now,
@@ -140,13 +147,6 @@ class Batches:
                 tx.move_job(job.job_key, JobEvent.CANCEL, f"asked for by {caller.by}", caller.by, now)
                 tx.batch_cancelling(job.job_key, now)
         return self.batch(caller, batch_id)
-
-    def _made_before(self, caller: Caller, request: BatchRequest) -> Batch | None:
-        since = Micros(self._places.clock.now() - _REPEAT_MICROS)
-        with self._store.reading() as tx:
-            row = tx.repeated_batch(caller.account_id, request.sha256, since)
-            job = tx.job_by_key(row.job_key) if row is not None else None
-        return Batch(row, job) if row is not None and job is not None else None
 
     def _file(self, caller: Caller, request: BatchRequest) -> FileRow:
         try:
@@ -241,6 +241,22 @@ class Batches:
             if b"\n" in head.strip() or len(head) < length or length >= LINE_BYTES_MAX:
                 return head
             length = min(length * 8, LINE_BYTES_MAX)
+
+
+def _made_before(tx: Tx, caller: Caller, request: BatchRequest, started: Micros) -> Batch | None:
+    """What this request, tried before, has made. A try that its client gave up on may still be on its way when the next
+    one is there, and be overtaken by it: then it finds what that one made since it `started`."""
+    since = Micros(started - _REPEAT_MICROS) if request.repeated else started
+    row = tx.repeated_batch(caller.account_id, request.sha256, since)
+    if row is None or not (request.repeated or json.loads(row.metadata).get("repeated")):
+        return None
+    job = tx.job_by_key(row.job_key)
+    return Batch(row, job) if job is not None else None
+
+
+def _kept(request: BatchRequest) -> str:
+    said = {"metadata": request.metadata, "extra": request.extra, "repeated": request.repeated}
+    return msgspec.json.encode(said).decode()
 
 
 def no_such_batch(batch_id: str) -> Refusal:

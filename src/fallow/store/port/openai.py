@@ -145,6 +145,10 @@ class OpenaiTx(Protocol):
         """Newest first."""
         ...
 
+    def hold_batches(self, account_id: str) -> None:
+        """Nobody else adds a batch to the account until this transaction ends."""
+        ...
+
     def repeated_batch(self, account_id: str, request_sha256: str, since: Micros) -> BatchRow | None:
         """The newest that the same request made since then."""
         ...

@@ -94,6 +94,10 @@ SELECT job_key, account_id, endpoint, model, input_file_id, completion_window, m
        output_file_id, error_file_id, published_at
   FROM batch WHERE account_id = :account_id AND job_key < :before ORDER BY job_key DESC LIMIT :limit;
 
+-- hold_batches
+-- Whoever adds a batch to an account does it alone until the end of the transaction.
+UPDATE account SET name = name WHERE account_id = :account_id;
+
 -- repeated_batch
 -- The newest batch that the same request has made since a moment.
 SELECT job_key, account_id, endpoint, model, input_file_id, completion_window, metadata, request_sha256,

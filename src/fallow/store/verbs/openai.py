@@ -69,6 +69,9 @@ class OpenaiVerbs(Verbs):
         params = {"account_id": account_id, "before": NEWEST if before is None else before, "limit": limit}
         return [BatchRow(*row) for row in self.session.all("batches", params)]
 
+    def hold_batches(self, account_id: str) -> None:
+        self.session.run("hold_batches", {"account_id": account_id})
+
     def repeated_batch(self, account_id: str, request_sha256: str, since: Micros) -> BatchRow | None:
         params = {"account_id": account_id, "request_sha256": request_sha256, "since": since}
         return _batch_of(self.session.one("repeated_batch", params))
