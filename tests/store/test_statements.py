@@ -35,6 +35,9 @@ WALKS_ALLOWED = {
     "submitters",  # accounts are few
     "standing_deliveries",  # asked for at a scrape; what is older than the retention is swept
     "standing_notices",
+    "watched_logs",  # only logs that somebody looks at are there
+    "unwatched_logs",
+    "ended_logs",
     "worker_record",  # walks what its first query took by an index, which has a bound
 }
 

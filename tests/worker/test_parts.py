@@ -102,6 +102,29 @@ def test_a_log_under_its_cap_is_kept_to_the_byte(tmp_path):
     assert (tmp_path / "log").read_bytes() == data
 
 
+def test_a_log_is_read_while_it_grows(tmp_path):
+    log = CappedLog(tmp_path / "log", 1000)
+    log.write(b"a" * 400)
+    assert log.since(0, 9999) == (0, b"a" * 400)
+    log.write(b"b" * 300)
+    assert log.since(400, 9999) == (400, b"b" * 300)
+    assert log.since(450, 100) == (600, b"b" * 100), "only the newest, where it is too much"
+    assert log.since(700, 9999) == (700, b"")
+    log.close()
+    assert log.since(0, 9999) == (0, b""), "from now on it is read whole"
+
+
+def test_what_was_dropped_of_a_log_is_not_told_either(tmp_path):
+    log = CappedLog(tmp_path / "log", 1000)
+    for number in range(300):
+        log.write(b"%09d\n" % number)
+    start, data = log.since(100, 9999)
+    assert start % 10 == 0
+    assert data == b"".join(b"%09d\n" % number for number in range(start // 10, 300))
+    assert 500 <= len(data) <= 510
+    log.close()
+
+
 def test_the_key_is_made_once_and_is_private(tmp_path):
     first, second = load_identity(tmp_path), load_identity(tmp_path)
     assert first.worker_id == second.worker_id

@@ -1,4 +1,4 @@
-"""The janitor: sweeps what is over. Chunks of cancelled jobs, jobs past their retention."""
+"""The janitor: sweeps what is over. Chunks of cancelled jobs, jobs past their retention, live logs nobody needs."""
 
 from fallow.control.jobs import OVER_STATES, erase, is_unpublished
 from fallow.control.places import Places
@@ -22,7 +22,7 @@ class Janitor:
 
     def step(self) -> bool:
         """True when there was something to do."""
-        return self._sweep_chunks() or self._erase_old()
+        return self._sweep_chunks() or self._erase_old() or self._sweep_logs()
 
     def _sweep_chunks(self) -> bool:
         """Chunks that are not over although their job is: they are cancelled, what runs of them is stopped."""
@@ -45,6 +45,15 @@ class Janitor:
         for job in old:
             erase(self._store, self._places, job)
         return bool(old)
+
+    def _sweep_logs(self) -> bool:
+        """What was kept of logs while their attempts ran, and who looked at them."""
+        now = self._places.clock.now()
+        with self._store.reading() as tx:
+            if not tx.has_idle_logs(now):
+                return False
+        with self._store.transaction() as tx:
+            return tx.sweep_logs(now, _PAGE) > 0
 
     def _is_old(self, job: JobRow, now: Micros) -> bool:
         if job.finished_at == 0:  # somebody died while erasing it

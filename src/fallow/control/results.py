@@ -109,12 +109,16 @@ class Results:
         with self._store.reading() as tx:
             row = tx.attempt_row(AttemptId(attempt_id))
         if row is None or row.attempt.job_key != job.job_key:
-            raise Refusal(Code.NOT_FOUND, f"The job has no attempt {attempt_id}.", "See fallow job.")
+            raise no_such_attempt(attempt_id)
         key = log_key(job.job_id, attempt_id)
         head = self._places.artifacts.head(key)
         if head is None:
             return Content(0, "empty", lambda _start, _length: iter(()))
         return Content(head.size_bytes, head.etag, lambda start, length: self._places.artifacts.get(key, start, length))
+
+
+def no_such_attempt(attempt_id: int) -> Refusal:
+    return Refusal(Code.NOT_FOUND, f"The job has no attempt {attempt_id}.", "See fallow job.")
 
 
 def _line(item: int, answer: bytes) -> bytes:

@@ -4,11 +4,12 @@ Whatever is accepted here is durable when the answer leaves. Small answers are k
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from fallow.control.bodies import pack_key
 from fallow.control.callers import Caller
+from fallow.control.live_logs import take_logs
 from fallow.control.places import Places
 from fallow.control.reports import Opened, Reported, Verdict, judge, open_reports, packed
 from fallow.control.scheduler import Offer, Scheduler
@@ -17,6 +18,7 @@ from fallow.control.tracing import Tracing
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.chunk import Case
 from fallow.core.lifecycle import AttemptEvent, JobEvent
+from fallow.core.live_log import LogPart
 from fallow.core.progress import Counters, hopeless
 from fallow.core.refusals import Code, Refusal
 from fallow.core.settling import carry, settle
@@ -46,7 +48,7 @@ class Joining:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """holding: attempts that the worker is at. leaving: it drains and wants nothing new."""
+    """holding: attempts that the worker is at. leaving: it drains and wants nothing new. logs: what those wrote."""
 
     worker_id: WorkerId
     session: str
@@ -54,16 +56,19 @@ class Asked:
     reports: Sequence[Reported]
     holding: Sequence[AttemptId]
     leaving: bool
+    logs: Sequence[LogPart] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """stop: attempts that are not wanted any more. wait_seconds: before asking again when there is nothing to do."""
+    """stop: attempts that are not wanted any more. wait_seconds: before asking again when there is nothing to do.
+    watched: held attempts whose logs somebody looks at."""
 
     verdicts: tuple[Verdict, ...]
     offers: tuple[Offer, ...]
     stop: tuple[AttemptId, ...]
     wait_seconds: float
+    watched: tuple[AttemptId, ...] = ()
 
 
 def worker_id_of(public_key: bytes) -> WorkerId:
@@ -75,12 +80,20 @@ class Work:
     """Everything a worker can say."""
 
     def __init__(
-        self, store: Store, places: Places, scheduler: Scheduler, settings: Settings, tracing: Tracing | None = None
+        self,
+        store: Store,
+        places: Places,
+        scheduler: Scheduler,
+        settings: Settings,
+        tracing: Tracing | None = None,
+        watched: Callable[[], Collection[AttemptId]] = tuple,
     ) -> None:
+        """watched: the attempts whose logs somebody looks at, of all workers."""
         self._store = store
         self._places = places
         self._scheduler = scheduler
         self._settings = settings
+        self._watched = watched
         self._tracing = tracing
 
     def hello(self, caller: Caller, joining: Joining) -> tuple[WorkerId, str]:
@@ -135,16 +148,19 @@ class Work:
         worker = self._worker(caller, asked)
         opened = open_reports(asked.reports, worker, self._settings.inline_bytes_max) if asked.reports else []
         now = self._places.clock.now()
+        looked_at = self._watched() if asked.holding else ()
         with self._store.transaction() as tx:
             verdicts = self._take(tx, worker, opened, now) if opened else []
             worker = self._remember(tx, worker, opened, verdicts, now)
             deadline = Micros(now + int(self._settings.silence_seconds * 1e6))
             held = set(tx.extend(worker.worker_id, asked.holding, deadline)) if asked.holding else set()
+            watched = held.intersection(looked_at)
+            take_logs(tx, asked.logs, watched, now)
             want = 0 if asked.leaving else max(asked.want, 0)
             offers = self._scheduler.lease(tx, worker, want, now, len(held))
             tx.worker_seen(worker.worker_id, now, asked.leaving)
         stop = tuple(attempt_id for attempt_id in asked.holding if attempt_id not in held)
-        return Outcome(tuple(verdicts), tuple(offers), stop, self._wait(worker, offers, now))
+        return Outcome(tuple(verdicts), tuple(offers), stop, self._wait(worker, offers, now), tuple(sorted(watched)))
 
     def _worker(self, caller: Caller, asked: Asked) -> WorkerRow:
         with self._store.reading() as tx:

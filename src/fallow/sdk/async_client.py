@@ -222,6 +222,10 @@ class AsyncClient:
         """What the attempt's container wrote to stderr, in pieces."""
         return iterated(lambda: self._sync.log(job_id, attempt_id))
 
+    def follow_log(self, job_id: str, attempt_id: int, follow: bool = True) -> AsyncIterator[bytes]:
+        """The same while the attempt runs, as it comes; until it is over, or as far as it is known now."""
+        return iterated(lambda: self._sync.follow_log(job_id, attempt_id, follow))
+
     def story(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> AsyncIterator[StoryLine]:
         """Every move of the job itself; or of one chunk and its attempts."""
         return iterated(lambda: self._sync.story(job_id, chunk_id, after))

@@ -36,6 +36,7 @@ from fallow.sdk.events import follow_events
 from fallow.sdk.feeds import Answers, Feed
 from fallow.sdk.fields import parsed, safe
 from fallow.sdk.job import Job
+from fallow.sdk.logs import log_pieces
 from fallow.sdk.mapping import OnError, mapped
 from fallow.sdk.notice_calls import NoticeCalls
 from fallow.sdk.operations import calls
@@ -291,6 +292,11 @@ class Client(PeopleCalls, NoticeCalls):
         """What the attempt's container wrote to stderr, in pieces."""
         with self._transport.stream(f"{_job(job_id)}/attempts/{attempt_id}/log") as answer:
             yield from answer.iter_bytes()
+
+    @calls("GET /api/jobs/{job_id}/attempts/{attempt_id}/log/live", own="after wait_seconds")
+    def follow_log(self, job_id: str, attempt_id: int, follow: bool = True) -> Iterator[bytes]:
+        """The same while the attempt runs, as it comes; until it is over, or as far as it is known now."""
+        return log_pieces(self._transport, f"{_job(job_id)}/attempts/{attempt_id}/log/live", follow)
 
     @calls("GET /api/jobs/{job_id}/story", named={"chunk": "chunk_id"}, own="limit")
     def story(self, job_id: str, chunk_id: int | None = None, after: int = 0) -> Iterator[StoryLine]:

@@ -8,6 +8,7 @@ from fallow.store.verbs.charts import ChartVerbs
 from fallow.store.verbs.deliveries import DeliveryVerbs
 from fallow.store.verbs.feeds import FeedVerbs
 from fallow.store.verbs.fleet import FleetVerbs
+from fallow.store.verbs.live_logs import LiveLogVerbs
 from fallow.store.verbs.notices import NoticeVerbs
 from fallow.store.verbs.openai import OpenaiVerbs
 from fallow.store.verbs.packs import PackVerbs
@@ -31,6 +32,7 @@ class Transaction(
     ChartVerbs,
     OpenaiVerbs,
     FeedVerbs,
+    LiveLogVerbs,
 ):
     """Used by one thread, gone at the end of its block."""
 

@@ -19,6 +19,7 @@ from fallow.control.fleet_history import Fleet
 from fallow.control.intake import Intake
 from fallow.control.jobs import Jobs
 from fallow.control.links import Links
+from fallow.control.live_logs import LiveLogs
 from fallow.control.lookup import Lookup
 from fallow.control.models import Models
 from fallow.control.notices import Notices
@@ -76,6 +77,7 @@ class Door:
     uploads: Uploads
     batches: Batches
     links: Links
+    live_logs: LiveLogs
     tracing: Tracing | None = None
     oidc: Oidc | None = None
 

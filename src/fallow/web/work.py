@@ -23,6 +23,7 @@ from fallow.control.scheduler import Offer
 from fallow.control.tracing import Tracing
 from fallow.control.work import Asked, Joining
 from fallow.core.job import JobSpec, Limits
+from fallow.core.live_log import KEPT_BYTES, LogPart
 from fallow.core.refusals import Code, Refusal
 from fallow.core.trace import Timed
 from fallow.core.words import AttemptId, Contract, Label, Micros, WorkerId
@@ -163,6 +164,7 @@ def _ask(door: Door, caller: Caller, body: bytes, waited: float) -> bytes | floa
             reports=[_reported(each) for each in said.reports],
             holding=[AttemptId(each.attempt_id) for each in said.holding],
             leaving=said.leaving,
+            logs=[_told(each) for each in said.logs],
         ),
     )
     for verdict, count in Counter(each.verdict for each in outcome.verdicts).items():
@@ -188,6 +190,7 @@ def _ask(door: Door, caller: Caller, body: bytes, waited: float) -> bytes | floa
             stop=outcome.stop,
             wait_seconds=max(0.0, outcome.wait_seconds - waited),
             server_time=door.clock.now(),
+            watched=outcome.watched,
         )
     )
 
@@ -196,6 +199,11 @@ def _image(door: Door, caller: Caller, request: Request, _body: bytes) -> bytes:
     parts = door.shelf.parts(caller, request.path_params["digest"])
     blobs = tuple(wire.BlobRef(each.digest, each.size_bytes, each.url) for each in parts.blobs)
     return _ENCODE(wire.ImageBlobs(parts.digest, parts.manifest, parts.media_type, blobs))
+
+
+def _told(part: wire.LogPart) -> LogPart:
+    _bounded(part.attempt_id, part.start)
+    return LogPart(AttemptId(part.attempt_id), max(part.start, 0), part.data).newest(KEPT_BYTES)
 
 
 def _reported(report: wire.Report) -> Reported:

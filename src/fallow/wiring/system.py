@@ -31,6 +31,7 @@ from fallow.control.fleet_history import Fleet
 from fallow.control.intake import Intake
 from fallow.control.janitor import Janitor
 from fallow.control.jobs import Jobs
+from fallow.control.live_logs import LiveLogs
 from fallow.control.lookup import Lookup
 from fallow.control.people import people_of
 from fallow.control.places import OWN, Places
@@ -121,6 +122,8 @@ def _assembled(
     plugs = Plugs(allow_exec=settings.allow_exec_plugins)
     scheduler = Scheduler(store, clock, settings, shares)
     views = Views(store, scheduler)
+    results = Results(store, places, views)
+    live_logs = LiveLogs(store, views, results, clock, settings)
     shelf = Shelf(places)
     finder = Finder(
         shelf,
@@ -162,8 +165,8 @@ def _assembled(
         jobs=Jobs(store, places),
         views=views,
         charts=Charts(store, views, clock),
-        results=Results(store, places, views),
-        work=Work(store, places, scheduler, settings, observing.tracing),
+        results=results,
+        work=Work(store, places, scheduler, settings, observing.tracing, live_logs.watched),
         shelf=shelf,
         places=places,
         served=served,
@@ -179,6 +182,7 @@ def _assembled(
         uploads=openai.uploads,
         batches=openai.batches,
         links=telling.links,
+        live_logs=live_logs,
         tracing=observing.tracing,
         oidc=Oidc(settings, clock, people.secret) if settings.oidc_issuer else None,
     )

@@ -31,6 +31,7 @@ from fallow.worker.outbox import Outbox, Parcel, deliver
 from fallow.worker.pacing import Strain, pauses
 from fallow.worker.receipts import Signer
 from fallow.worker.slot import Finished, Outfit
+from fallow.worker.telling import Telling
 from fallow.worker.transfer import TransferFailed
 from fallow.worker.wire import from_lease
 
@@ -94,6 +95,7 @@ class Agent:
         self._wake = threading.Event()
         self._over = threading.Event()
         self._strain = Strain()
+        self._telling = Telling()
         self._welcome = wire.Welcome(identity.worker_id, 0, 10.0, 64 << 10)
         self._bench: Bench | None = None
         self._said = ""
@@ -174,7 +176,7 @@ class Agent:
             # A bench that has just run out of work asks at once, whatever it was told while it had some.
             rests = now < next_want and (in_vain or not idle)
             want = 0 if rests or self._strain.holds else bench.wanted()
-            beat_due = now - last_call >= self._welcome.heartbeat_seconds
+            beat_due = now - last_call >= self._beat_seconds()
             if not want and not beat_due and not self._ready_any():
                 self._wait(self._pause(now, next_want, last_call))
                 continue
@@ -193,8 +195,11 @@ class Agent:
 
     def _pause(self, now: float, next_want: float, last_call: float) -> float:
         """Until the next call is due, unless something is finished before."""
-        beat = last_call + self._welcome.heartbeat_seconds - now
+        beat = last_call + self._beat_seconds() - now
         return min(beat, next_want - now) if next_want > now else min(beat, 0.2)
+
+    def _beat_seconds(self) -> float:
+        return self._telling.beat_seconds(self._welcome.heartbeat_seconds)
 
     def _on_the_way(self) -> bool:
         """Whether something is to be reported, now or soon: a call that waits would hold it up."""
@@ -204,13 +209,10 @@ class Agent:
     def _ask(self, bench: Bench, want: int, leaving: bool, patience: float = 0.0) -> wire.Answer | None:
         """One call and what follows from it; None when the server could not be reached or refused."""
         parcels = self._some_ready()
-        reports = self._reports(parcels)
+        reports, holdings, logs = self._reports(parcels), self._holdings(bench), self._telling.news(bench.held())
+        worker_id, session = self._welcome.worker_id, self._session
         try:
-            answer = self._door.ask(
-                wire.Ask(
-                    self._welcome.worker_id, self._session, want, reports, self._holdings(bench), leaving, patience
-                )
-            )
+            answer = self._door.ask(wire.Ask(worker_id, session, want, reports, holdings, leaving, patience, logs))
         except Unreachable as away:
             self._say(f"{away} Running chunks go on; finished ones are kept.")
             return None
@@ -218,6 +220,8 @@ class Agent:
             self._refused(refused, parcels)
             return None
         self._said = ""
+        self._telling.told(logs)
+        self._telling.asked(answer.watched)
         self._take_acks(parcels, answer)
         for attempt in answer.stop:
             bench.stop(attempt, NOT_WANTED)
@@ -380,7 +384,7 @@ class Agent:
         while bench.held() and not self._abort.is_set() and time.monotonic() < until:
             if self._ready_any() or time.monotonic() >= next_call:
                 answer = self._ask(bench, 0, leaving=True)
-                pause = next(waits) if answer is None else self._welcome.heartbeat_seconds
+                pause = next(waits) if answer is None else self._beat_seconds()
                 next_call = time.monotonic() + pause
                 if answer is None:
                     self._wait(pause)

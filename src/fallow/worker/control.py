@@ -1,6 +1,8 @@
-"""The string by which an agent holds a running attempt: stop it, and see how far it is."""
+"""The string by which an agent holds a running attempt: stop it, see how far it is, read its log."""
 
 import threading
+
+from fallow.worker.logs import CappedLog
 
 
 class Control:
@@ -8,6 +10,7 @@ class Control:
 
     def __init__(self) -> None:
         self.items_done = 0
+        self.log: CappedLog | None = None  # once the attempt runs
         self._stopped = threading.Event()
         self.reason = ""
 

@@ -87,7 +87,7 @@ class Slot:
         began, started = time.monotonic(), datetime.now(UTC)
         try:
             directory.mkdir(parents=True)
-            log = CappedLog(directory / "log", assignment.limits.log_bytes)
+            log = control.log = CappedLog(directory / "log", assignment.limits.log_bytes)
             answers = Answers(directory / "output.jsonl")
             try:
                 finished(self._attempt(assignment, control, directory, log, answers, started, began))

@@ -7,6 +7,7 @@ Byte strings travel as base64, moments as microseconds since the epoch, unknown 
 import msgspec
 
 PROTOCOL_VERSION = 1
+LOGS_BYTES_MAX = 64 << 10
 RECEIPT_PAYLOAD_TYPE = "application/vnd.fallow.receipt+json"
 
 
@@ -167,8 +168,8 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
 class Report(msgspec.Struct, frozen=True):
     """What became of an attempt. Without `failure`: done, and `envelope` (a DSSE envelope, JSON bytes) is the receipt.
     With `failure` and an envelope: the receipt covers the items_done items before the failure. The artifact is
-    `inline`, or was PUT to upload_url before. log_size_bytes: of what was PUT to log_url. steps: for its trace, where the
-    lease had a traceparent."""
+    `inline`, or was PUT to upload_url before. log_size_bytes: of what was PUT to log_url. steps: for its trace, where
+    the lease had a traceparent."""
 
     attempt_id: int
     envelope: bytes = b""
@@ -183,9 +184,18 @@ class Holding(msgspec.Struct, frozen=True):
     items_done: int = 0
 
 
+class LogPart(msgspec.Struct, frozen=True):
+    """What a running attempt wrote to its log. start: how many bytes it had written before these."""
+
+    attempt_id: int
+    start: int
+    data: bytes
+
+
 class Ask(msgspec.Struct, frozen=True):
     """Report, heartbeat and request in one. want: how many attempts to lease now. leaving: the agent drains.
-    wait_seconds: an agent with nothing to do may be answered so much later, if there is nothing to do for it."""
+    wait_seconds: an agent with nothing to do may be answered so much later, if there is nothing to do for it. logs:
+    news of those among `holding` that the answer before named as watched; LOGS_BYTES_MAX in all."""
 
     worker_id: str
     session: str
@@ -194,6 +204,7 @@ class Ask(msgspec.Struct, frozen=True):
     holding: tuple[Holding, ...] = ()
     leaving: bool = False
     wait_seconds: float = 0.0
+    logs: tuple[LogPart, ...] = ()
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -207,7 +218,8 @@ class Ack(msgspec.Struct, frozen=True):
 
 class Answer(msgspec.Struct, frozen=True):
     """stop: attempts that are not wanted any more (cancelled, or not held by this worker). wait_seconds: before asking
-    again when there is nothing to do."""
+    again when there is nothing to do. watched: held attempts whose logs somebody looks at: the agent tells them with
+    calls that follow each other faster."""
 
     acks: tuple[Ack, ...] = ()
     leases: tuple[Lease, ...] = ()
@@ -215,6 +227,7 @@ class Answer(msgspec.Struct, frozen=True):
     wait_seconds: float = 1.0
     server_time: int = 0
     message: str = ""
+    watched: tuple[int, ...] = ()
 
 
 class BlobRef(msgspec.Struct, frozen=True):

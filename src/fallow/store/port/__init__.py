@@ -11,6 +11,7 @@ from typing import Protocol
 from fallow.store.port.charts import CellCount, CellRun, ChartsTx, FailureGroup, FaultGroup, RecentWork, Span
 from fallow.store.port.feeds import FeedPart, FeedRow, FeedsTx
 from fallow.store.port.fleet import FleetTx, WorkerAttempt, WorkerBucket, WorkerRecord
+from fallow.store.port.live_logs import LiveLogsTx
 from fallow.store.port.notices import (
     Addressee,
     DeliveryRow,
@@ -43,7 +44,7 @@ from fallow.store.port.work import (
 )
 
 
-class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, ChartsTx, Protocol):
+class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, ChartsTx, LiveLogsTx, Protocol):
     """One transaction."""
 
 

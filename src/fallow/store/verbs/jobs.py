@@ -204,6 +204,7 @@ class JobVerbs(Verbs):
             left -= self.session.run(step, {"job_key": job_key, "limit": left})
             if left <= 0:
                 return False
+        self.session.run("delete_live_logs_of", {"job_key": job_key})
         self.session.run("delete_job_text", {"job_key": job_key})
         self.session.run("delete_feed", {"job_key": job_key})
         self.session.run("delete_batch", {"job_key": job_key})

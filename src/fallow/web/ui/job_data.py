@@ -10,6 +10,7 @@ from fallow.control.charts import ChunkMap
 from fallow.control.results import Content
 from fallow.core.refusals import Code, Refusal
 from fallow.web.deps import TheDoor
+from fallow.web.logs import glimpsed
 from fallow.web.streams import in_pieces
 from fallow.web.ui.job_page import JobId
 from fallow.web.ui.visitor import Looking, Visiting
@@ -84,8 +85,23 @@ def series(door: TheDoor, who: Looking, job_id: JobId) -> dict[str, Any]:
 
 @router.get("/ui/job/log")
 def log(door: TheDoor, who: Visiting, job_id: JobId, attempt: AttemptNumber) -> Response:
-    """What the attempt's container wrote to stderr, whole."""
+    """What the attempt's container wrote to stderr, whole; while it runs, what is known of it."""
+    so_far = door.live_logs.so_far(who.caller, job_id, attempt)
+    if so_far is not None:
+        return Response(so_far, headers=_DOWNLOAD, media_type="text/plain; charset=utf-8")
     return _download(door.results.log(who.caller, job_id, attempt), "text/plain; charset=utf-8")
+
+
+@router.get("/ui/job/log/live")
+def live_log(
+    door: TheDoor,
+    who: Visiting,
+    job_id: JobId,
+    attempt: AttemptNumber,
+    after: Annotated[int, Query(ge=0, le=_NUMBER_MAX)] = 0,
+) -> Response:
+    """What is new of it, while it runs."""
+    return glimpsed(door.live_logs.look(who.caller, job_id, attempt, after))
 
 
 @router.get("/ui/job/envelope")

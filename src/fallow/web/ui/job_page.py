@@ -1,5 +1,6 @@
 """/job: one job with everything about it, each part also as a piece of its own that the page asks for again."""
 
+import codecs
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -142,7 +143,7 @@ def _chunk(door: Door, caller: Caller, row: JobRow, number: int) -> dict[str, An
     return {
         "job": row,
         "seen": chunk_view(rows[0]),
-        "version": mark_of(_chunk_mark(rows[0]), len(story), why, [each["log"] for each in told]),
+        "version": mark_of(_chunk_mark(rows[0]), len(story), why, [each["log"] for each in told if not each["live"]]),
         "attempts": told,
         "more_attempts": more is not None,
         "story": story,
@@ -152,20 +153,30 @@ def _chunk(door: Door, caller: Caller, row: JobRow, number: int) -> dict[str, An
 
 
 def _attempt(door: Door, caller: Caller, job: JobRow, row: AttemptRow) -> dict[str, Any]:
-    """log: its end; of an attempt that still runs, as far as it has come to the server."""
+    """log: its end. live: it still runs; next: what of its log is known already, in bytes."""
     receipt = attempt_view(row).receipt
-    log = row.log_tail
-    if not log and row.attempt.state not in (AttemptState.QUEUED, AttemptState.DROPPED):
+    log, state, known = row.log_tail, row.attempt.state, 0
+    if state is AttemptState.LEASED:
+        log, known = _log_so_far(door, caller, job, row)
+    elif not log and state not in (AttemptState.QUEUED, AttemptState.DROPPED):
         log = _log_end(door, caller, job, row)
     shown = json.dumps(receipt, indent=2, ensure_ascii=False) if receipt else ""
-    return {"row": row, "receipt": shown, "log": log}
+    return {"row": row, "receipt": shown, "log": log, "live": state is AttemptState.LEASED, "next": known}
+
+
+def _log_so_far(door: Door, caller: Caller, job: JobRow, row: AttemptRow) -> tuple[str, int]:
+    """Up to the last whole character, so that what follows can be put behind it."""
+    part = door.live_logs.look(caller, job.job_id, row.attempt.attempt_id, 0).part
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(part.data[-_LOG_BYTES:])
+    return text, part.end - len(decoder.getstate()[0])
 
 
 def _log_end(door: Door, caller: Caller, job: JobRow, row: AttemptRow) -> str:
     content = door.results.log(caller, job.job_id, row.attempt.attempt_id)
     start = max(0, content.size_bytes - _LOG_BYTES)
-    if not content.size_bytes:
-        return ""
+    if not content.size_bytes:  # a lost worker may have told of it while somebody looked
+        return _log_so_far(door, caller, job, row)[0] if row.attempt.state is AttemptState.LOST else ""
     return b"".join(content.read(start, content.size_bytes - start)).decode("utf-8", "replace")
 
 

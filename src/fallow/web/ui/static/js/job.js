@@ -2,11 +2,11 @@
 import { JobCharts } from "./charts.js";
 import "./keyed.js";
 import { follow, liveSign } from "./live.js";
+import { followLogs } from "./log.js";
 import { ChunkMap } from "./map.js";
 
 const SERIES_MILLISECONDS = 5000;
 const TROUBLES_MILLISECONDS = 10000;
-const LOG_MILLISECONDS = 4000;
 const PREVIEW_LINES = 20;
 
 const jobId = document.getElementById("job").dataset.job;
@@ -70,6 +70,7 @@ async function refreshChunk() {
   const folded = new Map([...panel.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
   window.htmx.swap(panel, text, { swapStyle: "innerHTML" });
   for (const each of panel.querySelectorAll("details[id]")) if (folded.has(each.id)) each.open = folded.get(each.id);
+  lookAtLogs();
 }
 
 async function showChunks(query) {
@@ -118,7 +119,7 @@ const previewAgain = atMostEvery(TROUBLES_MILLISECONDS, () => change("preview"))
 let before = { ...byId("head").dataset };
 
 // A log grows without anything of the job moving.
-setInterval(() => byId("chunk").querySelector("[data-moving=true]") && refreshChunk(), LOG_MILLISECONDS);
+const lookAtLogs = followLogs(byId("chunk"), chunkAgain);
 
 function changed(names) {
   const missed = names === null;
