@@ -67,7 +67,7 @@ def with_openai(house: House, key: str, script: str, *words: object) -> str:
 def test_a_batch_of_two_thousand_chat_requests_survives_kills_and_poison(
     tmp_path: Path, chat_image: BuiltImage, house: Callable[..., House]
 ) -> None:
-    """A killed worker, a killed model server and a request that kills its server: each good request is answered once."""
+    """A killed worker, a killed model server and a request that kills its server: each good one is answered once."""
     requests = [request(n) for n in range(COUNT)]
     items = tmp_path / "requests.jsonl"
     items.write_text("".join(json.dumps(each) + "\n" for each in requests))
