@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fallow.core.lifecycle import JobEvent
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import JobState
 from fallow.store.port import GrantRow, SubmitRight
@@ -101,6 +102,25 @@ def test_what_is_over_cannot_be_cancelled(bench: Bench, state: str) -> None:
     with pytest.raises(Refusal) as caught:
         bench.door.batches.cancel(ALICE, batch.job.job_id)
     assert caught.value.code is Code.STATE_CONFLICT
+
+
+@pytest.mark.parametrize("end", [JobEvent.CANCEL, JobEvent.FAIL])
+def test_a_batch_that_ends_while_it_is_being_cancelled(any_bench: Bench, end: JobEvent) -> None:
+    bench, batches = any_bench, any_bench.door.batches
+    batch = bench.batch()
+    found = batches.batch(ALICE, batch.job.job_id)
+    with bench.store.transaction() as tx:
+        tx.move_job(batch.job.job_key, end, "meanwhile", "test", bench.clock.now(), reason="meanwhile")
+    looks = iter([found])
+    look = batches.batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "batch", lambda who, batch_id: next(looks, None) or look(who, batch_id))
+        if end is JobEvent.CANCEL:
+            assert batches.cancel(ALICE, batch.job.job_id).job.state is JobState.CANCELLED
+        else:
+            with pytest.raises(Refusal) as caught:
+                batches.cancel(ALICE, batch.job.job_id)
+            assert caught.value.code is Code.STATE_CONFLICT
 
 
 def test_expired_with_what_was_done(bench: Bench) -> None:

@@ -343,6 +343,24 @@ def test_a_receiver_that_is_gone_is_called_no_more(desk: Desk) -> None:
     assert len(desk.states()) == 2
 
 
+def test_slow_receivers_take_only_some_of_the_doors_threads_while_they_are_tested(desk: Desk) -> None:
+    hook = desk.webhooks.add(ACME, "mine", "https://hooks.example/a").webhook_id
+    refused: list[Code] = []
+
+    def slow(url: str, body: bytes, headers: dict[str, str]) -> Sent:
+        """While it waits, somebody tests again."""
+        try:
+            desk.webhooks.test(ACME, hook, "job.completed")
+        except Refusal as refusal:
+            refused.append(refusal.code)
+        return Sent(Verdict.ARRIVED, 200)
+
+    desk.webhooks._post = slow
+    for _ in range(2):
+        assert desk.webhooks.test(ACME, hook, "job.completed").status == 200
+    assert refused == [Code.TOO_MANY, Code.TOO_MANY]
+
+
 def test_nothing_is_sent_for_an_account_that_is_shut_out(desk: Desk) -> None:
     desk.webhooks.add(ACME, "mine", "https://hooks.example/a")
     desk.tell(0)

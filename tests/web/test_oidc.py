@@ -4,14 +4,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 from joserfc.jwk import KeySet
 
-from fallow.core.refusals import Refusal
+from fallow.clock import ManualClock
+from fallow.core.refusals import Code, Refusal
 from fallow.settings import Settings, load_settings
+from fallow.web.oidc import Oidc
 from fallow.wiring import EmbeddedServer, start_embedded
 from tests.web.oidc_provider import (
     CLIENT,
@@ -254,6 +257,23 @@ def test_a_provider_that_is_away_is_said_and_other_ways_stay_open(tmp_path: Path
             assert client.post("/sign-in", data={"key": server.admin_key}).status_code == 303
     finally:
         server.stop()
+
+
+def test_who_comes_while_the_provider_is_away_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    oidc = Oidc(Settings(oidc_issuer="http://127.0.0.1:9", oidc_client_id=CLIENT), clock, b"k" * 32)
+    ask, asked = oidc._asked, []
+
+    def noted(method: str, url: str, **more: Any) -> dict[str, Any]:
+        asked.append(url)
+        return ask(method, url, **more)
+
+    monkeypatch.setattr(oidc, "_asked", noted)
+    for after, calls in ((0, 1), (1, 1), (5, 2)):
+        clock.advance(after)
+        with pytest.raises(Refusal) as caught:
+            oidc.depart("/jobs")
+        assert (caught.value.code, len(asked)) == (Code.FETCH_FAILED, calls)
 
 
 def test_a_server_without_a_provider_has_no_such_door(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from fallow.control.models import template_of
 from fallow.control.places import OWN, Places
 from fallow.core.batches import CONTAINER, LINE_BYTES_MAX
 from fallow.core.job import Input, JobSpec, RetryPolicy
-from fallow.core.lifecycle import JOB_OVER, JobEvent
+from fallow.core.lifecycle import JOB_OVER, IllegalMove, JobEvent
 from fallow.core.refusals import Code, Refusal
 from fallow.core.submission import Submission
 from fallow.core.words import InputFormat, JobId, JobState, Micros, Scope
@@ -135,18 +136,21 @@ class Batches:
         Raises Refusal STATE_CONFLICT when the batch ended in another way.
         """
         found = self.batch(caller, batch_id)
+        if found.job.state not in JOB_OVER:
+            with suppress(IllegalMove):  # it ended this moment
+                self._cancel(caller, found.job)
+            found = self.batch(caller, batch_id)
+        if found.job.state is not JobState.CANCELLED:
+            raise Refusal(Code.STATE_CONFLICT, f"Cannot cancel a batch that is {found.job.state}.", "It is over.")
+        return found
+
+    def _cancel(self, caller: Caller, job: JobRow) -> None:
+        """Raises IllegalMove."""
         now = self._places.clock.now()
         with self._store.transaction() as tx:
-            job = tx.job_by_key(found.row.job_key)
-            if job is None:
-                raise no_such_batch(batch_id)
-            if job.state in JOB_OVER and job.state is not JobState.CANCELLED:
-                raise Refusal(Code.STATE_CONFLICT, f"Cannot cancel a batch that is {job.state}.", "It is over.")
-            if job.state is not JobState.CANCELLED:
-                tx.cancel_chunks(job.job_key, _STEP, now, caller.by)
-                tx.move_job(job.job_key, JobEvent.CANCEL, f"asked for by {caller.by}", caller.by, now)
-                tx.batch_cancelling(job.job_key, now)
-        return self.batch(caller, batch_id)
+            tx.cancel_chunks(job.job_key, _STEP, now, caller.by)
+            tx.move_job(job.job_key, JobEvent.CANCEL, f"asked for by {caller.by}", caller.by, now)
+            tx.batch_cancelling(job.job_key, now)
 
     def _file(self, caller: Caller, request: BatchRequest) -> FileRow:
         try:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -23,6 +24,7 @@ from fallow.store.port import Store, WebhookRow
 
 WEBHOOKS_MAX: Final = 100  # of one account
 KEPT_SECONDS: Final = 24 * 3600  # an old secret signs too for so long
+_TESTS_AT_ONCE: Final = 4  # each may hold a thread of the door as long as its receiver likes
 _URL_MAX: Final = 2000
 _NAME_MAX: Final = 200
 _PREFIX: Final = "whsec_"
@@ -37,6 +39,7 @@ class Webhooks:
         self._clock = clock
         self._post = post
         self._allow_plain = allow_plain
+        self._tests = threading.BoundedSemaphore(_TESTS_AT_ONCE)
 
     def add(
         self, caller: Caller, name: str, url: str, events: Sequence[str] = (), webhook_id: str | None = None
@@ -122,14 +125,22 @@ class Webhooks:
         )
 
     def test(self, caller: Caller, webhook_id: str, kind: str) -> Sent:
-        """Sends a sample at once and says what the receiver answered. Nothing is kept of it."""
+        """Sends a sample at once and says what the receiver answered. Nothing is kept of it. Raises Refusal
+        TOO_MANY."""
         row = self.one(caller, webhook_id)
         (event,) = _checked_events([kind])
         now = self._clock.now()
         event_id = "evt_" + secrets.token_hex(12)
         subject = "batch_example" if event.startswith("batch.") else "example"
         body = event_body(event_id, event, now, {"id": subject}).encode()
-        return self._post(row.url, body, signed_headers(row, event_id, body, now))
+        if not self._tests.acquire(blocking=False):
+            raise Refusal(
+                Code.TOO_MANY, "Other webhooks are being tested.", "Try again in a moment.", {"retry_seconds": 2}
+            )
+        try:
+            return self._post(row.url, body, signed_headers(row, event_id, body, now))
+        finally:
+            self._tests.release()
 
     def _saved(self, row: WebhookRow) -> WebhookRow:
         with self._store.transaction() as tx:

@@ -36,6 +36,7 @@ _ALGORITHMS: Final = ["RS256", "ES256"]
 _ANSWER_BYTES_MAX: Final = 1024 * 1024
 _REMEMBERED_MICROS: Final = 600_000_000
 _AGAIN_MICROS: Final = 30_000_000  # an unknown key makes us look for new ones, but not at every try
+_AWAY_MICROS: Final = 5_000_000  # whoever comes while the provider is away must not wait for it, one after the other
 _LEEWAY_SECONDS: Final = 60
 _TIMEOUT_SECONDS: Final = 10.0
 
@@ -74,6 +75,7 @@ class Oidc:
         self._clock = clock
         self._secret = secret
         self._known: _Provider | None = None
+        self._away: tuple[Micros, Refusal] | None = None
         self._lock = threading.Lock()
 
     def depart(self, next_path: str) -> tuple[str, str]:
@@ -174,8 +176,19 @@ class Oidc:
         now = self._clock.now()
         with self._lock:
             if self._known is None or not 0 <= now - self._known.fetched_at < remembered_micros:
-                self._known = self._discovered(now)
+                self._known = self._found(now)
             return self._known
+
+    def _found(self, now: Micros) -> _Provider:
+        """Asks the provider, unless it was found away a moment ago: then that is said again."""
+        if self._away is not None and 0 <= now - self._away[0] < _AWAY_MICROS:
+            refusal = self._away[1]
+            raise Refusal(refusal.code, refusal.message, refusal.remedy, dict(refusal.details))
+        try:
+            return self._discovered(now)
+        except Refusal as refusal:
+            self._away = (self._clock.now(), refusal)
+            raise
 
     def _discovered(self, now: Micros) -> _Provider:
         said = self._asked("GET", get_well_known_url(self._issuer, external=True))
