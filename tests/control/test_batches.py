@@ -8,6 +8,7 @@ import pytest
 
 from fallow.core.lifecycle import JobEvent
 from fallow.core.refusals import Code, Refusal
+from fallow.core.submission import Submission
 from fallow.core.words import JobState
 from fallow.store.port import GrantRow, SubmitRight
 from tests.control.batch_bench import ALICE, BOB, ENDPOINT, OPERATOR, Bench, bad, good
@@ -312,3 +313,7 @@ def test_who_may_submit_for_a_model_may_not_bring_a_container(bench: Bench) -> N
         with pytest.raises(Refusal) as caught:
             bench.create(bench.file(data).file_id, endpoint=endpoint, options=options)
         assert caught.value.code is Code.FORBIDDEN
+    for image in ("tiny:latest", "oci:/srv/of-anybody/tiny"):
+        with pytest.raises(Refusal) as caught:
+            bench.door.intake.check(ALICE, Submission(input_uri="fallow:blobs/x", image=image))
+        assert caught.value.code is Code.FORBIDDEN, image

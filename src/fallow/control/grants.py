@@ -60,8 +60,9 @@ class Rights:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def check(self, caller: Caller, application: str) -> None:
-        """Raises Refusal FORBIDDEN, which names the application."""
+    def check(self, caller: Caller, application: str, *, is_model: bool = False) -> None:
+        """is_model: the job names a model. A grant of a model's name is for the model, and for no image of that name,
+        which anybody may have made. Raises Refusal FORBIDDEN, which names the application."""
         if caller.sees_all:
             return
         with self._store.reading() as tx:
@@ -70,6 +71,7 @@ class Rights:
             granted = right is SubmitRight.ALL or (
                 right is SubmitRight.GRANTED
                 and any(grant.application == application for grant in tx.grants(caller.account_id))
+                and (is_model or tx.model(application) is None)
             )
         if not granted:
             named = one_line(application, 200)

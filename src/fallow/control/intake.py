@@ -66,7 +66,8 @@ class Intake:
     def check(self, caller: Caller, submission: Submission) -> JobSpec:
         """What the job would be; nothing is written down. Raises a Refusal that says what is wrong with it."""
         caller.needs(Scope.SUBMIT, Scope.OPERATE)
-        self._rights.check(caller, application_of(submission.image, submission.model))
+        application = application_of(submission.image, submission.model)
+        self._rights.check(caller, application, is_model=bool(submission.model))
         job_id = JobId(submission.job_id or f"job-{secrets.token_hex(5)}")
         self._check_job_id(job_id)
         self._check_numbers(submission)
