@@ -125,6 +125,14 @@ def test_what_an_answer_used(usage: object, tokens: Tokens | None) -> None:
     assert tokens_of(b"[1]") is None
 
 
+def test_numbers_of_a_strange_server_can_be_added_up_and_read_again() -> None:
+    """One with more than 4300 digits would be written down, and then read by nobody: not even with its batch."""
+    line = b'{"usage":{"prompt_tokens":%s,"completion_tokens":-5,"prompt_tokens_details":{"cached_tokens":%s}}}'
+    digits = b"9" * 4000
+    tokens = tokens_of(line % (digits, digits))
+    assert tokens == Tokens(input=2**33, cached=2**33, output=0, reasoning=0, total=2**33)
+
+
 def test_tokens_add_up() -> None:
     assert Tokens(1, 2, 3, 4, 5).plus(Tokens(10, 20, 30, 40, 50)) == Tokens(11, 22, 33, 44, 55)
 

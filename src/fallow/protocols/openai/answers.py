@@ -21,6 +21,7 @@ _ENDINGS: Final = {
     JobState.FAILED: ("batch_failed", "This request was not executed: the batch failed."),
     JobState.COMPLETED: ("batch_failed", "This request has no answer."),
 }
+_TOKENS_MAX: Final = 2**33  # of one answer: the sum over a million is exact in JavaScript too
 _NULL: Final = msgspec.Raw(b"null")
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -105,17 +106,22 @@ def tokens_of(body: bytes) -> Tokens | None:
     into = usage.input_tokens or usage.prompt_tokens
     out = usage.output_tokens or usage.completion_tokens
     return Tokens(
-        input=into,
+        input=_count(into),
         cached=_detail(usage.input_tokens_details or usage.prompt_tokens_details, "cached_tokens"),
-        output=out,
+        output=_count(out),
         reasoning=_detail(usage.output_tokens_details or usage.completion_tokens_details, "reasoning_tokens"),
-        total=usage.total_tokens or into + out,
+        total=_count(usage.total_tokens or into + out),
     )
 
 
 def _detail(details: dict[str, Any] | None, name: str) -> int:
     found = (details or {}).get(name)
-    return found if isinstance(found, int) else 0
+    return _count(found) if isinstance(found, int) else 0
+
+
+def _count(said: int) -> int:
+    """A stranger's number, as one that can be added up and shown."""
+    return min(max(said, 0), _TOKENS_MAX)
 
 
 def _failed(batch_id: str, item: int, request: bytes, answer: bytes) -> Published:
