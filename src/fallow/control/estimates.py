@@ -207,6 +207,6 @@ def _samples(rows: Sequence[ResultRow]) -> Iterator[Sample]:
         try:
             receipt = parse_statement(base64.b64decode(json.loads(row.envelope)["payload"]))
             took = datetime.fromisoformat(receipt.finished_at) - datetime.fromisoformat(receipt.started_at)
-        except (Refusal, ValueError, KeyError):
+        except (Refusal, ValueError, TypeError, KeyError):  # TypeError: one moment with a time zone, one without
             continue
         yield Sample(row.item_count, took.total_seconds())
