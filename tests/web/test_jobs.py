@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from fallow.web import events
+
 SEED_SUMMARY = {"job_id", "status", "created_at", "progress"}
 SEED_DETAIL = {"job_id", "created_at", "input_uri", "output_uri", "container_image", "status", "chunks"}
 SEED_CHUNK = {"chunk_id", "status", "retries", "failure_reason", "verification"}
@@ -131,6 +133,16 @@ def test_events_resume_and_end(admin, finished):
     assert data[0]["event"] == "submit"
     rest = events(**{"Last-Event-ID": str(ids[-2])})
     assert [int(line[4:]) for line in rest if line.startswith("id: ")] == ids[-1:]
+
+
+def test_a_stream_of_events_ends_by_itself_so_that_its_reader_is_asked_who_it_is(admin, house, monkeypatch):
+    """A key that was revoked hears no more than the rest of a stream; whoever may comes back, and misses nothing."""
+    monkeypatch.setattr(events, "_LASTS_SECONDS", 0.0)
+    job = {"input_uri": house.input(), "command": ["cat"]}
+    job_id = admin.post("/api/jobs", json=job).json()["job_id"]
+    with admin.stream("GET", f"/api/jobs/{job_id}/events", timeout=30) as answer:
+        assert "event: over" not in list(answer.iter_lines())
+    assert admin.get(f"/api/jobs/{job_id}").json()["state"] in ("planning", "running")
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ from fallow.store.port import StoryRow
 from fallow.web.deps import Door, NamedJob, TheDoor, Who
 from fallow.web.jobs import After
 from fallow.web.messages import story_line
+from fallow.web.streams import lookers
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 _POLL_SECONDS: Final = 0.5
 _POLL_SECONDS_IDLE: Final = 2.0  # after a while of silence; one cheap query each
 _KEEP_ALIVE_POLLS: Final = 8
+_LASTS_SECONDS: Final = 900.0  # then the caller comes back, and is asked again who it is
 _ROWS: Final = 500
 
 
@@ -31,7 +33,8 @@ def events(
     after: After = 0,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> StreamingResponse:
-    """Story rows as they are written, then `event: over` when the job is over. Last-Event-ID resumes."""
+    """Story rows as they are written, then `event: over` when the job is over. Last-Event-ID resumes: after a cut, and
+    after a quarter of an hour, when the stream ends by itself."""
     door.views.job(who, job_id)
     start = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else after
     stream = _stream(door, who, job_id, min(max(start, 0), 2**53))
@@ -42,8 +45,9 @@ def events(
 async def _stream(door: Door, who: Caller, job_id: str, after: int) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     quiet = 0
-    while not door.closing.is_set():
-        over, rows = await anyio.to_thread.run_sync(partial(_look, door, who, job_id, after))
+    until = anyio.current_time() + _LASTS_SECONDS
+    while not door.closing.is_set() and anyio.current_time() < until:
+        over, rows = await anyio.to_thread.run_sync(partial(_look, door, who, job_id, after), limiter=lookers())
         if rows:
             after, quiet = rows[-1].story_id, 0
             yield b"".join(map(_event, rows))

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 from starlette.types import Message, Receive
 
 from fallow.core.refusals import Code, Refusal
@@ -14,6 +15,8 @@ T = TypeVar("T")
 PIECE_BYTES: Final = 64 * 1024
 # Uploads hold a thread while their sender is slow, so they have threads of their own: slow senders starve nobody else.
 _uploaders: Final = anyio.CapacityLimiter(128)
+_LOOKERS: Final = 8
+_lookers: Final = RunVar[anyio.CapacityLimiter]("lookers")
 
 
 class SenderGone(Exception):
@@ -39,6 +42,16 @@ async def _next(receive: Receive) -> Message:
 async def in_upload_thread(function: Callable[[], T]) -> T:
     """Runs a function that reads a body, in a thread that may wait for its sender."""
     return await anyio.to_thread.run_sync(function, limiter=_uploaders)
+
+
+def lookers() -> anyio.CapacityLimiter:
+    """Streams of events look again and again, and there may be any number of them: all together they take a few threads
+    of the door."""
+    try:
+        return _lookers.get()
+    except LookupError:
+        _lookers.set(made := anyio.CapacityLimiter(_LOOKERS))
+        return made
 
 
 async def bounded_body(receive: Receive, size_bytes_max: int) -> bytes:

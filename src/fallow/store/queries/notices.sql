@@ -125,10 +125,10 @@ SELECT webhook_id, account_id, name, url, secret, events, created_at, old_secret
  ORDER BY webhook_key DESC LIMIT :limit;
 
 -- save_webhook
--- A webhook's owner, or an answer of 410, changed it.
+-- A webhook's owner, or an answer of 410, changed it; one that was removed stays so.
 UPDATE webhook SET name = :name, url = :url, secret = :secret, events = :events, old_secret = :old_secret,
        old_secret_until = :old_secret_until, disabled_at = :disabled_at, deleted_at = :deleted_at
- WHERE webhook_id = :webhook_id;
+ WHERE webhook_id = :webhook_id AND deleted_at IS NULL;
 
 -- disable_webhook
 -- The receiver said that it is gone.

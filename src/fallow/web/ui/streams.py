@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from fallow.core.refusals import Refusal
 from fallow.store.port import JobRow
 from fallow.web.deps import Door
+from fallow.web.streams import lookers
 
 _LOOK_SECONDS: Final = 1.0
 _KEEP_ALIVE_LOOKS: Final = 10
@@ -53,7 +54,7 @@ async def _changes(door: Door, look: Callable[[], Marks], seen: str) -> AsyncIte
         if door.closing.is_set():
             return
         try:
-            now = await anyio.to_thread.run_sync(look)
+            now = await anyio.to_thread.run_sync(look, limiter=lookers())
         except Refusal:  # deleted, or the database is away for a moment: the browser comes back and is told properly
             yield b"event: gone\ndata: {}\n\n"
             return
