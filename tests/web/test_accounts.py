@@ -1,6 +1,7 @@
 """Accounts and rights by REST: what operators may, what owners may, what nobody may; jobs refused for it."""
 
 import json
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -9,9 +10,14 @@ from tests.web.conftest import House
 
 
 @pytest.fixture
-def ada(admin: httpx2.Client) -> str:
-    """The id of an account."""
-    return made(admin, name="Ada Lovelace")
+def ada(admin: httpx2.Client) -> Iterator[str]:
+    """The id of an account; its jobs are in nobody's way afterwards."""
+    account_id = made(admin, name="Ada Lovelace")
+    before = {each["job_id"] for each in admin.get("/api/jobs?limit=1000").json()["jobs"]}
+    yield account_id
+    for each in admin.get("/api/jobs?limit=1000").json()["jobs"]:
+        if each["job_id"] not in before:
+            admin.post(f"/api/jobs/{each['job_id']}/cancel")
 
 
 def made(admin: httpx2.Client, **fields: object) -> str:
