@@ -27,6 +27,7 @@ class WorkServer:
         self.images: dict[str, wire.ImageBlobs] = {}
         self.requests: list[tuple[str, str, str]] = []  # verb, path, Range
         self.stop: set[int] = set()
+        self.watched: set[int] = set()  # whose logs somebody looks at
         self.cut_after: int | None = None  # the next GET of a blob breaks off after this many bytes
         self.status: dict[str, int] = {}  # path prefix -> answer this status
         self.forget_workers = False
@@ -130,7 +131,8 @@ class WorkServer:
             self._changed.notify_all()
         acks = tuple(wire.Ack(report.attempt_id, "accepted") for report in ask.reports)
         stop = tuple(h.attempt_id for h in ask.holding if h.attempt_id in self.stop)
-        return wire.Answer(acks, tuple(leases), stop, 0.05, time.time_ns() // 1000)
+        watched = tuple(h.attempt_id for h in ask.holding if h.attempt_id in self.watched)
+        return wire.Answer(acks, tuple(leases), stop, 0.05, time.time_ns() // 1000, watched=watched)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

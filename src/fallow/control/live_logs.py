@@ -4,7 +4,6 @@ Who looks leaves a row that ends by itself; the worker learns of it in the answe
 is new with each of its calls. When the attempt is over, the whole log is read, counted in the same bytes.
 """
 
-import re
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from fallow.control.callers import Caller
 from fallow.control.results import Content, Results, no_such_attempt
 from fallow.control.views import Views
 from fallow.core.live_log import LogPart, joined
+from fallow.core.log_gap import MARKER_BYTES_MAX, LogGap, gap_at, head_bytes
 from fallow.core.words import AttemptId, AttemptState, Micros
 from fallow.settings import Settings
 from fallow.store.port import AttemptRow, JobRow, Store, Tx
@@ -23,7 +23,6 @@ PAGE_BYTES: Final = 1024 * 1024
 _WATCHED_MAX: Final = 1000
 _FRESH_MICROS: Final = 1_000_000  # what another process knows of who looks is seen so late at most
 _WAITS = (AttemptState.QUEUED, AttemptState.DROPPED)
-_MARKER = re.compile(rb"\n\[fallow: (\d{1,18}) bytes of the log were dropped here\]\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +108,7 @@ class LiveLogs:
         content = self._results.log(caller, job.job_id, attempt_id)
         if not content.size_bytes and kept is not None:
             return Glimpse(kept.since(after), max(after, kept.end), over=True, runs=False)
-        limit = job.spec.limits.log_bytes
-        gap = _gap(content, limit - limit // 2)
+        gap = _gap(content, job.spec.limits.log_bytes)
         first = min(gap.position(after), content.size_bytes)
         last = min(first + PAGE_BYTES, content.size_bytes)
         data = b"".join(content.read(first, last - first)) if last > first else b""
@@ -125,31 +123,8 @@ def take_logs(tx: Tx, told: Iterable[LogPart], wanted: Collection[AttemptId], no
             tx.save_live_log(joined(tx.live_log(part.attempt_id), part), now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """Where a log that was too long was cut: a marker of `marker` bytes stands at `start` in place of `dropped`."""
-
-    start: int
-    marker: int
-    dropped: int
-
-    def position(self, written: int) -> int:
-        """Where in the file the byte is before which the container had written so many; the marker, if it is gone."""
-        if written <= self.start:
-            return written
-        return self.start if written < self.start + self.dropped else written - self.dropped + self.marker
-
-    def written(self, position: int) -> int:
-        """The reverse. A position inside the marker is as good as its start."""
-        if position <= self.start:
-            return position
-        return max(self.start, position - self.marker + self.dropped)
-
-
-def _gap(content: Content, head_bytes: int) -> _Gap:
-    """Of worker/logs.py, which keeps so many bytes of the beginning."""
-    if content.size_bytes > head_bytes:
-        found = _MARKER.match(b"".join(content.read(head_bytes, min(128, content.size_bytes - head_bytes))))
-        if found:
-            return _Gap(head_bytes, len(found[0]), int(found[1]))
-    return _Gap(content.size_bytes, 0, 0)
+def _gap(content: Content, log_bytes: int) -> LogGap:
+    start = head_bytes(log_bytes)
+    if content.size_bytes <= start:
+        return LogGap()
+    return gap_at(start, b"".join(content.read(start, min(MARKER_BYTES_MAX, content.size_bytes - start))))

@@ -5,6 +5,8 @@ from collections import deque
 from pathlib import Path
 from typing import BinaryIO
 
+from fallow.core.log_gap import head_bytes, marker_line
+
 TAIL_CHARACTERS = 2000
 
 
@@ -16,7 +18,7 @@ class CappedLog:
 
     def __init__(self, path: Path, size_bytes_max: int) -> None:
         self.path = path
-        self._head_max = size_bytes_max - size_bytes_max // 2
+        self._head_max = head_bytes(size_bytes_max)
         self._tail_max = size_bytes_max // 2
         self._file: BinaryIO = path.open("wb")
         self._head_size = 0
@@ -80,7 +82,7 @@ class CappedLog:
             newline = tail.find(b"\n")
             dropped += newline + 1
             tail = tail[newline + 1 :]
-            self._file.write(b"\n[fallow: %d bytes of the log were dropped here]\n" % dropped)
+            self._file.write(marker_line(dropped))
         self._file.write(tail)
         self._file.close()
 
