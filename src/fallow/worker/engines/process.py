@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -40,7 +41,10 @@ class ProcessEngine:
     def start(self, spec: ContainerSpec) -> "RunningProcess":
         if not spec.command:
             raise EngineBroken("The job names no command, and the process engine has no image to take one from.")
-        environment = {k: v for k, v in os.environ.items() if k not in SECRETS} | dict(spec.env)
+        environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
+        # So that `python3` is the worker's own Python, whose packages an Executor's runner needs.
+        own = [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+        environment |= {"PATH": os.pathsep.join(own), **spec.env}
         temporary = spec.run_dir / "tmp"
         temporary.mkdir(exist_ok=True)
         environment["TMPDIR"] = str(temporary)
