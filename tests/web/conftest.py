@@ -41,7 +41,7 @@ class House:
         return f"file://{path}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     settings = Settings(
@@ -52,13 +52,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def admin(house: House) -> Iterator[httpx2.Client]:
     with house.client() as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(house: House, admin: httpx2.Client) -> str:
     """The id of a job of 25 items in 3 chunks that `cat` answered, and whose item 7 said something on stderr."""
     script = 'while IFS= read -r line; do case "$line" in *": 7}"*) echo "seven!" >&2;; esac; echo "$line"; done'
