@@ -45,7 +45,7 @@ def test_pause_resume_cancel_rerun_and_delete(visit, site, waiting):
 
 
 def test_a_deed_that_came_too_late_says_so(visit, site, waiting):
-    page = visit(f"/job?job_id={waiting}")
+    page = visit(f"/job?job_id={waiting}", cut_off=True)
     page.route("**/ui/job/**", lambda route: route.abort())  # a page that hears of nothing
     with site.client() as admin:
         admin.post(f"/api/jobs/{waiting}/cancel")
