@@ -52,7 +52,7 @@ def resolve_by_system(host: str, port: int) -> Sequence[str]:
 
 
 class Fetcher:
-    """GET and POST of http: and https: URLs. allow_private: also of addresses that are not public, for one's own network.
+    """GET and POST of http: and https: URLs. allow_private: also of addresses that are not public: one's own network.
 
     size_bytes_max: of a body. verify: for TLS; None: the system's authorities. Proxies of the environment are not used,
     because a proxy would resolve the name again.

@@ -66,8 +66,8 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """glimpse, count, plan: None where a plug-in makes the items, or they are fed. estimate: None where the image never ran here.
-    why_none: why no worker takes it, empty when one does."""
+    """glimpse, count, plan: None where a plug-in makes the items, or they are fed. estimate: None where the image never
+    ran here. why_none: why no worker takes it, empty when one does."""
 
     spec: JobSpec
     glimpse: Glimpse | None
