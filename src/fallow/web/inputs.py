@@ -26,7 +26,7 @@ async def upload(door: TheDoor, who: Who, name: str, request: Request) -> Respon
     upload is under way.
     """
     grant = _grant(door, who, name)
-    received = await receive_upload(door, request, grant)
+    received = await receive_upload(door, request, grant, account_id=who.account_id)
     if not received.complete:
         return uploaded(received)
     kept = await anyio.to_thread.run_sync(_keep, door, who, grant.key)

@@ -31,10 +31,13 @@ async def objects(request: Request) -> Response:
     return _answer(request, reply)
 
 
-async def receive_upload(door: Door, request: Request, grant: Grant, name: str = "") -> Received:
+async def receive_upload(
+    door: Door, request: Request, grant: Grant, name: str = "", account_id: str | None = None
+) -> Received:
     """The body, or with a Content-Range the next piece of it. Raises what Served.receive() raises, or SenderGone."""
     piece = request.headers.get("content-range") or _whole_as_piece(request.headers.get("content-length"))
-    return await in_upload_thread(lambda: door.served.receive(grant, body_pieces(request.receive), piece, name))
+    pieces = body_pieces(request.receive)
+    return await in_upload_thread(lambda: door.served.receive(grant, pieces, piece, name), account_id)
 
 
 def uploaded(received: Received) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.from_thread
@@ -13,8 +14,12 @@ from fallow.core.refusals import Code, Refusal
 
 T = TypeVar("T")
 PIECE_BYTES: Final = 64 * 1024
-# Uploads hold a thread while their sender is slow, so they have threads of their own: slow senders starve nobody else.
+# Uploads hold a thread while their sender is slow, so they have threads of their own; workers, with signed URLs, have
+# others than accounts, of which each gets only so many: slow senders starve nobody else.
+_deliverers: Final = anyio.CapacityLimiter(128)
 _uploaders: Final = anyio.CapacityLimiter(128)
+UPLOADS_OF_ACCOUNT: Final = 16  # at once; more of them wait
+_turns: Final = RunVar[WeakValueDictionary[str, anyio.Semaphore]]("turns")
 _LOOKERS: Final = 8
 _lookers: Final = RunVar[anyio.CapacityLimiter]("lookers")
 
@@ -39,9 +44,24 @@ async def _next(receive: Receive) -> Message:
     return await receive()
 
 
-async def in_upload_thread(function: Callable[[], T]) -> T:
-    """Runs a function that reads a body, in a thread that may wait for its sender."""
-    return await anyio.to_thread.run_sync(function, limiter=_uploaders)
+async def in_upload_thread(function: Callable[[], T], account_id: str | None) -> T:
+    """Runs a function that reads a body, in a thread that may wait for its sender. account_id: the sender's; None: a
+    signed URL was enough."""
+    if account_id is None:
+        return await anyio.to_thread.run_sync(function, limiter=_deliverers)
+    async with _turns_of(account_id):
+        return await anyio.to_thread.run_sync(function, limiter=_uploaders)
+
+
+def _turns_of(account_id: str) -> anyio.Semaphore:
+    try:
+        turns = _turns.get()
+    except LookupError:
+        _turns.set(turns := WeakValueDictionary())
+    found = turns.get(account_id)
+    if found is None:
+        turns[account_id] = found = anyio.Semaphore(UPLOADS_OF_ACCOUNT)
+    return found
 
 
 def lookers() -> anyio.CapacityLimiter:

@@ -25,7 +25,7 @@ _IDS = Query(max_length=80)
 async def create(door: TheDoor, who: Holder, request: Request) -> FileObject:
     """Keeps a file, streamed to where it stays."""
     check_length(request, door.settings.upload_bytes_max)
-    return await in_upload_thread(lambda: _create(door, who, request))
+    return await in_upload_thread(lambda: _create(door, who, request), who.account_id)
 
 
 def _create(door: Door, who: Caller, request: Request) -> FileObject:

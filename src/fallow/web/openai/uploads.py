@@ -29,7 +29,7 @@ def create(door: TheDoor, who: Holder, body: Body) -> UploadObject:
 async def add_part(door: TheDoor, who: Holder, upload_id: str, request: Request) -> UploadPart:
     """One part; several may come at once, and in any order."""
     check_length(request, door.settings.upload_bytes_max)
-    return await in_upload_thread(lambda: _add_part(door, who, upload_id, request))
+    return await in_upload_thread(lambda: _add_part(door, who, upload_id, request), who.account_id)
 
 
 def _add_part(door: Door, who: Caller, upload_id: str, request: Request) -> UploadPart:
