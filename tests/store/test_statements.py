@@ -57,6 +57,14 @@ def test_no_statement_walks_a_table(connection: sqlite3.Connection, name: str) -
     assert name in WALKS_ALLOWED or not [walk for walk in walks if not any(part in walk for part in WHOLE_INDEXES)]
 
 
+@pytest.mark.parametrize("name", ["held", "worker", "workers", "worker_leases"])
+def test_what_a_worker_holds_is_not_looked_for_among_all_it_did(connection: sqlite3.Connection, name: str) -> None:
+    statement = statements("sqlite")[name]
+    rows = connection.execute("EXPLAIN QUERY PLAN " + statement.sql, dict.fromkeys(statement.names)).fetchall()
+    assert [row[3] for row in rows if "INDEX attempt_leased" in row[3]]
+    assert not [row[3] for row in rows if "INDEX attempt_worker" in row[3]]
+
+
 @pytest.mark.postgres
 def test_postgresql_finds_an_index_for_every_statement_while_its_tables_are_empty(
     postgres_server: PostgresServer,

@@ -1,6 +1,7 @@
 """A server as a process: the door in this thread, the roles in others."""
 
 import asyncio
+import gc
 import signal
 import socket
 import threading
@@ -47,6 +48,8 @@ def _run(settings: Settings, on_ready: OnReady, until_end: Callable[[System, Cal
     try:
         key = system.keys.first()
         _start_metrics(system)
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not walk it again and again
         system.roles.start()
         _log.info("server.started", url=settings.base_url, dialect=system.store.dialect, roles=settings.roles)
         until_end(system, lambda: on_ready(settings.base_url, key))
