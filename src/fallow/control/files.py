@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,7 +82,12 @@ class Files:
                     also(tx)
                 return tx.add_file(row)
         except BaseException:
-            self._places.artifacts.delete([stored.key])
+            # When the database went away at the commit, the row may be there all the same; then its bytes must be too.
+            with suppress(Refusal):
+                with self._store.reading() as tx:
+                    there = tx.file(row.file_id)
+                if there is None:
+                    self._places.artifacts.delete([stored.key])
             raise
 
     def file(self, caller: Caller, file_id: str) -> FileRow:
