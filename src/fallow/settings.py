@@ -95,6 +95,22 @@ class Settings:
     attention_seconds: float = _setting(600.0, "A job that nobody can take for so long needs attention.")
     worker_silent_seconds: float = _setting(600.0, "A worker's owner is told after so long without a word.")
     disk_low_bytes: int = _setting(2 * 1024**3, "Operators are told when the data directory has less room. 0: never.")
+    boinc: bool = _setting(True, "Serve BOINC clients and BOINC's submit calls under /boinc.")
+    boinc_name: str = _setting("fallow", "What volunteers see as the project's name.")
+    boinc_sign_up: bool = _setting(False, "Strangers may make an account from their BOINC client; it may only compute.")
+    boinc_own_only: bool = _setting(
+        False, "BOINC clients get jobs of their own account only, even of jobs that are for volunteers."
+    )
+    boinc_call_seconds: float = _setting(7.0, "A BOINC client waits at least so long between two calls.")
+    boinc_poll_seconds: float = _setting(60.0, "A BOINC client calls after so long even with nothing to say.")
+    boinc_task_seconds: float = _setting(
+        300.0, "Chunks go to BOINC clients in bundles of about so much work: each task costs a client a second."
+    )
+    boinc_task_chunks_max: int = _setting(64, "Chunks in one bundle at most.")
+    boinc_tasks_per_call_max: int = _setting(10, "Bundles for each processor in one call at most.")
+    boinc_daily_tasks: int = _setting(100, "Bundles a day and processor; fewer after failures, more after good answers.")
+    boinc_deadline_seconds_min: float = _setting(3600.0, "A bundle may take so long at least, before it is given again.")
+    boinc_deadline_seconds_max: float = _setting(7 * 86400.0, "And so long at most.")
     oidc_sign_up: bool = _setting(False, "Strangers whom that provider knows get an account, which may submit nothing.")
 
     @property

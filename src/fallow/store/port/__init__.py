@@ -8,6 +8,19 @@ attempts, each kind in ascending order of its key.
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from fallow.store.port.boinc import (
+    AppVersionRow,
+    BoincResultRow,
+    BoincTx,
+    BoincUserRow,
+    CreditRow,
+    Earned,
+    HostRow,
+    ReputationRow,
+    TeamRow,
+    VerdictRow,
+    WorkerKeyRow,
+)
 from fallow.store.port.charts import CellCount, CellRun, ChartsTx, FailureGroup, FaultGroup, RecentWork, Span
 from fallow.store.port.feeds import FeedPart, FeedRow, FeedsTx
 from fallow.store.port.fleet import FleetTx, WorkerAttempt, WorkerBucket, WorkerRecord
@@ -44,7 +57,7 @@ from fallow.store.port.work import (
 )
 
 
-class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, ChartsTx, LiveLogsTx, Protocol):
+class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, ChartsTx, LiveLogsTx, BoincTx, Protocol):
     """One transaction."""
 
 
@@ -76,19 +89,25 @@ __all__ = [
     "ALWAYS",
     "AccountRow",
     "Addressee",
+    "AppVersionRow",
     "AttemptRow",
     "BatchRow",
+    "BoincResultRow",
+    "BoincUserRow",
     "CellCount",
     "CellRun",
     "ChunkRef",
     "ChunkRow",
+    "CreditRow",
     "DeliveryRow",
+    "Earned",
     "FailureGroup",
     "FaultGroup",
     "FeedPart",
     "FeedRow",
     "FileRow",
     "GrantRow",
+    "HostRow",
     "JobRow",
     "KeyRow",
     "Leased",
@@ -100,6 +119,7 @@ __all__ = [
     "PlanCursor",
     "PlannedChunk",
     "RecentWork",
+    "ReputationRow",
     "ResultRow",
     "SessionRow",
     "SigninFailureRow",
@@ -107,14 +127,17 @@ __all__ = [
     "Store",
     "StoryRow",
     "SubmitRight",
+    "TeamRow",
     "Touched",
     "TryRow",
     "Tx",
     "UploadPartRow",
     "UploadRow",
+    "VerdictRow",
     "WebhookRow",
     "WorkerAttempt",
     "WorkerBucket",
+    "WorkerKeyRow",
     "WorkerRecord",
     "WorkerRow",
 ]

@@ -1,0 +1,1 @@
+"""The BOINC door behind the wire: users, hosts, tasks, credit, batches."""

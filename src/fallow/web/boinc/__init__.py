@@ -1,0 +1,1 @@
+"""The BOINC door: what is served under /boinc."""
