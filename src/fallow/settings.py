@@ -108,8 +108,12 @@ class Settings:
     )
     boinc_task_chunks_max: int = _setting(64, "Chunks in one bundle at most.")
     boinc_tasks_per_call_max: int = _setting(10, "Bundles for each processor in one call at most.")
-    boinc_daily_tasks: int = _setting(100, "Bundles a day and processor; fewer after failures, more after good answers.")
-    boinc_deadline_seconds_min: float = _setting(3600.0, "A bundle may take so long at least, before it is given again.")
+    boinc_daily_tasks: int = _setting(
+        100, "Bundles a day and processor; fewer after failures, more after good answers."
+    )
+    boinc_deadline_seconds_min: float = _setting(
+        3600.0, "A bundle may take so long at least, before it is given again."
+    )
     boinc_deadline_seconds_max: float = _setting(7 * 86400.0, "And so long at most.")
     oidc_sign_up: bool = _setting(False, "Strangers whom that provider knows get an account, which may submit nothing.")
 
