@@ -150,8 +150,8 @@ class Work:
         now = self._places.clock.now()
         looked_at = self._watched() if asked.holding else ()
         with self._store.transaction() as tx:
-            verdicts = self._take(tx, worker, opened, now) if opened else []
-            worker = self._remember(tx, worker, opened, verdicts, now)
+            verdicts = self.take(tx, worker, opened, now) if opened else []
+            worker = self.remember(tx, worker, opened, verdicts, now)
             deadline = Micros(now + int(self._settings.silence_seconds * 1e6))
             held = set(tx.extend(worker.worker_id, asked.holding, deadline)) if asked.holding else set()
             watched = held.intersection(looked_at)
@@ -178,7 +178,8 @@ class Work:
             return min((worker.backoff_until - now) / 1e6, self._settings.heartbeat_seconds)
         return min(1.0, self._settings.heartbeat_seconds)
 
-    def _take(self, tx: Tx, worker: WorkerRow, opened: Sequence[Opened], now: Micros) -> list[Verdict]:
+    def take(self, tx: Tx, worker: WorkerRow, opened: Sequence[Opened], now: Micros) -> list[Verdict]:
+        """Judges the reports and applies what follows. In a writing transaction."""
         by_attempt = {
             a.attempt_id: case
             for case in tx.cases_of_attempts([one.report.attempt_id for one in opened])
@@ -227,7 +228,7 @@ class Work:
         """Applies the changes, and then what follows for the pieces that a split has made."""
         apply_settled(tx, changes, now, by)
 
-    def _remember(
+    def remember(
         self, tx: Tx, worker: WorkerRow, opened: Sequence[Opened], verdicts: Sequence[Verdict], now: Micros
     ) -> WorkerRow:
         """A worker that fails by its own fault rests, longer each time; a good answer clears its record."""

@@ -1,0 +1,111 @@
+"""What came back: answers that a client uploaded and tasks that it reports, made into reports like any worker's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fallow.control.boinc.hosts import NO_KEY
+from fallow.control.reports import Failed, Opened, Reported, open_reports
+from fallow.core.words import AttemptId, FailureClass, Micros, WorkerId
+from fallow.store.port import BoincResultRow, Store, WorkerRow
+
+ENGINE_FAULTS = frozenset({"engine_missing", "engine_broken"})
+_KEY_CHANGED = Failed(FailureClass.WORKER, "key_changed", "The machine signs with another key than before.")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFile:
+    """What a runner uploaded. public_key: 32 raw bytes. engine: such as "podman 4.3.1"."""
+
+    public_key: bytes
+    engine: str
+    reports: tuple[Reported, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A task as its client reports it. answer: None when nothing (good) was uploaded. failed: what to say of attempts
+    that have no answer."""
+
+    result_id: int
+    exit_status: int
+    client_state: int
+    elapsed_seconds: float
+    answer: AnswerFile | None
+    failed: Failed
+
+
+@dataclass(slots=True)
+class Batch:
+    """Opened reports of one worker. pinned: its key, when this is its first answer."""
+
+    worker: WorkerRow
+    pinned: bool
+    opened: list[Opened] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """What a call brought. over: the results that end with it. engine: what the runner found. no_engine: why it could
+    run nothing, "" if it could. pinned: workers whose key is known from now on; changed: that sign with another one."""
+
+    batches: dict[WorkerId, Batch] = field(default_factory=dict)
+    over: list[BoincResultRow] = field(default_factory=list)
+    pinned: set[WorkerId] = field(default_factory=set)
+    changed: list[WorkerId] = field(default_factory=list)
+    engine: str = ""
+    no_engine: str = ""
+
+
+def sort_out(store: Store, account_id: str, returned: Sequence[Returned], inline_bytes_max: int, now: Micros) -> Sorted:
+    """Reads what was sent and opens the receipts: all that needs no lock. A task of somebody else's, one that nobody
+    was sent, and one that was reported before are passed over."""
+    found = Sorted()
+    with store.reading() as tx:
+        rows = {each.result_id: tx.boinc_result(each.result_id) for each in returned}
+        names = {row.worker_id for row in rows.values() if row is not None and not row.is_over}
+        workers = {name: worker for name in names if (worker := tx.worker(name)) and worker.account_id == account_id}
+    gathered: dict[WorkerId, list[Reported]] = {}
+    for each in returned:
+        row = rows.pop(each.result_id, None)  # a task that is reported twice in one call counts once
+        if row is None or row.is_over or row.worker_id not in workers:
+            continue
+        found.over.append(_ended(row, each, now))
+        gathered.setdefault(row.worker_id, []).extend(_reports(found, workers, row, each))
+    for name, reports in gathered.items():
+        opened = open_reports(reports, workers[name], inline_bytes_max)
+        found.batches[name] = Batch(workers[name], name in found.pinned, opened)
+    return found
+
+
+def _ended(row: BoincResultRow, each: Returned, now: Micros) -> BoincResultRow:
+    return replace(
+        row,
+        over_at=now,
+        exit_status=each.exit_status,
+        client_state=each.client_state,
+        elapsed_seconds=each.elapsed_seconds,
+    )
+
+
+def _reports(found: Sorted, workers: dict[WorkerId, WorkerRow], row: BoincResultRow, each: Returned) -> list[Reported]:
+    """One for each attempt of the task."""
+    answer = each.answer
+    if answer is None:
+        if each.failed.code in ENGINE_FAULTS:
+            found.no_engine = each.failed.message
+        return [Reported(attempt_id, failed=each.failed) for attempt_id in row.attempts]
+    if not _is_key_of(found, workers, row.worker_id, answer.public_key):
+        found.changed.append(row.worker_id)
+        return [Reported(attempt_id, failed=_KEY_CHANGED) for attempt_id in row.attempts]
+    found.engine = answer.engine
+    said: Mapping[AttemptId, Reported] = {report.attempt_id: report for report in answer.reports}
+    return [said.get(attempt_id) or Reported(attempt_id, failed=each.failed) for attempt_id in row.attempts]
+
+
+def _is_key_of(found: Sorted, workers: dict[WorkerId, WorkerRow], name: WorkerId, public_key: bytes) -> bool:
+    """Whether this is the worker's key; the first that it shows is."""
+    worker = workers[name]
+    if worker.public_key == NO_KEY and public_key != NO_KEY:
+        workers[name] = replace(worker, public_key=public_key)
+        found.pinned.add(name)
+    return workers[name].public_key == public_key
