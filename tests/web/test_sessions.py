@@ -325,7 +325,7 @@ def hall() -> Iterator[Hall]:
     keys = Keys(store, clock)
     people = people_of(store, clock, keys, settings, b"secret")
     cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    entrance = Entrance(store, clock, keys, cheap, people.sessions, Tries(store, clock), settings)
+    entrance = Entrance(store, clock, keys, cheap, people.sessions, Tries(store, clock), settings, people.boinc_users)
     ada = people.accounts.create(OPERATOR, Asked(name="Ada", email="ada@example.org"), "ada")
     with store.transaction() as tx:
         tx.set_password(ada.account_id, cheap.hash(RIGHT))

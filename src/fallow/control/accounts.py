@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fallow.clock import Clock
+from fallow.control.boinc.users import BoincUsers
 from fallow.control.callers import Caller
 from fallow.control.passwords import Passwords
 from fallow.control.tries import Tries
@@ -53,12 +54,20 @@ class Link:
 class Accounts:
     """Raises Refusal NOT_FOUND for other people's accounts, BAD_REQUEST for what cannot be, FORBIDDEN.
 
-    secret: behind password links. on_email: told of each account that has a new e-mail address. changed: called when an
-    account or its rights are not what they were, so that nothing remembered lives on.
+    secret: behind password links. boinc: who finds the same accounts by their passwords. on_email: told of each account
+    that has a new e-mail address. changed: called when an account or its rights are not what they were, so that nothing
+    remembered lives on.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, passwords: Passwords, tries: Tries, secret: bytes, base_url: str
+        self,
+        store: Store,
+        clock: Clock,
+        passwords: Passwords,
+        tries: Tries,
+        secret: bytes,
+        base_url: str,
+        boinc: BoincUsers,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,6 +75,7 @@ class Accounts:
         self._tries = tries
         self._secret = secret
         self._base_url = base_url
+        self._boinc = boinc
         self.on_email: Callable[[str], object] = lambda _account_id: None
         self.changed: Callable[[], None] = lambda: None
 
@@ -128,6 +138,8 @@ class Accounts:
                 row = replace(row, disabled_at=(before.disabled_at or now) if asked.disabled else None)
             _check_email_free(tx, row)
             tx.save_account(row)
+            if row.email != before.email:
+                self._boinc.keep_password(tx, account_id, None)  # it is hashed with the address; kept anew at a sign-in
             if asked.disabled:
                 tx.end_sessions(account_id)
         self.changed()
@@ -183,12 +195,13 @@ class Accounts:
 
     def _set(self, account: AccountRow, password: str, but: str) -> None:
         """Unless it was set by somebody else meanwhile: a link works once, however often it is sent."""
-        encoded = self._passwords.hash(password)
+        encoded, boinc = self._passwords.hash(password), self._boinc.hashed(account, password)
         with self._store.transaction() as tx:
             now = tx.account(account.account_id)
             if now is None or now.password != account.password:
                 raise _link_over()
             tx.set_password(account.account_id, encoded)
+            self._boinc.keep_password(tx, account.account_id, boinc)
             tx.end_sessions(account.account_id, but)
         self.changed()
 

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass, replace
 
 from fallow.clock import Clock
+from fallow.control.boinc.users import BoincUsers, passwd_hash_of
 from fallow.control.callers import Keys
 from fallow.control.passwords import Passwords
 from fallow.control.sessions import Sessions
@@ -49,6 +50,7 @@ class Entrance:
         sessions: Sessions,
         tries: Tries,
         settings: Settings,
+        boinc: BoincUsers,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -56,10 +58,12 @@ class Entrance:
         self._passwords = passwords
         self._sessions = sessions
         self._tries = tries
+        self._boinc = boinc
         self._sign_up = settings.oidc_sign_up
 
     def with_password(self, email: str, password: str, browser: Browser) -> str:
-        """An unknown address takes as long as a wrong password, and is refused in the same words."""
+        """An unknown address takes as long as a wrong password, and is refused in the same words. An account that a
+        BOINC client made has that client's password until its first sign-in here."""
         try:
             email = checked_email(email.strip())
         except Refusal:
@@ -68,17 +72,26 @@ class Entrance:
         self._tries.count(tries)
         with self._store.reading() as tx:
             account = tx.account_by_email(email) if email else None
-        right = self._passwords.is_right(account.password if account else None, password)
-        if account is None or account.password is None or not right or account.disabled_at is not None:
+            user = tx.boinc_user(account.account_id) if account is not None else None
+        known = account.password if account else None
+        found = user.password if user else None
+        if known is None and found is not None:
+            right = self._passwords.is_right(found, passwd_hash_of(password, email))
+        else:
+            right = self._passwords.is_right(known, password)
+        if account is None or not right or account.disabled_at is not None:
             raise Refusal(
                 Code.UNAUTHENTICATED,
                 "The e-mail address or the password is wrong.",
                 "Try again, or ask an operator for a new password link.",
             )
-        renewed = self._passwords.hash(password) if self._passwords.is_old(account.password) else None
+        renewed = self._passwords.hash(password) if known is None or self._passwords.is_old(known) else None
+        boinc = self._boinc.hashed(account, password) if found is None else None
         with self._store.transaction() as tx:
             if renewed:
                 tx.set_password(account.account_id, renewed)
+            if boinc:
+                self._boinc.keep_password(tx, account.account_id, boinc)
             self._tries.forgive(tx, tries)
             return self._sessions.begin(tx, account.account_id, None, browser.agent, browser.cookie)
 

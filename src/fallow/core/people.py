@@ -97,6 +97,11 @@ def normal_password(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
+def team_key(name: str) -> str:
+    """A team's name as it is compared: capitals, widths and runs of spaces make no difference."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def one_line(text: str, length_max: int) -> str:
     """Foreign text for one line: without control characters, cut."""
     return "".join(char if char.isprintable() else " " for char in text[:length_max])
