@@ -8,6 +8,7 @@ import msgspec
 
 from fallow.clock import Clock
 from fallow.control.shares import Shares
+from fallow.control.volunteering import Volunteer
 from fallow.core.matching import Capability, explain, mismatches
 from fallow.core.words import Contract, JobState, Micros
 from fallow.settings import Settings
@@ -45,7 +46,8 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """One worker's request, while it is answered. same_after: see Tx.lease. holding: attempts it is at already."""
+    """One worker's request, while it is answered. same_after: see Tx.lease. holding: attempts it is at already.
+    volunteer: None for a worker of our own."""
 
     tx: Tx
     worker: WorkerRow
@@ -53,6 +55,24 @@ class _Asking:
     now: Micros
     same_after: Micros
     holding: int
+    volunteer: Volunteer | None
+
+    def may_run(self, job: JobRow) -> bool:
+        """Whether the job may go to this worker."""
+        if self.volunteer is not None and not self.volunteer.may_run(job):
+            return False
+        return not mismatches(job.spec, self.fits)
+
+    def bundle(self, job: JobRow) -> int:
+        """Attempts of the job that count as one of what is wanted."""
+        return 1 if self.volunteer is None else max(1, self.volunteer.bundle(job))
+
+    def counted(self, offers: Sequence[Offer]) -> int:
+        """How much of what is wanted the offers are."""
+        if self.volunteer is None:
+            return len(offers)
+        jobs = {offer.job.job_key: offer.job for offer in offers}
+        return sum(-(-sum(o.job.job_key == key for o in offers) // self.bundle(job)) for key, job in jobs.items())
 
 
 class Scheduler:
@@ -66,15 +86,25 @@ class Scheduler:
         self._fleet: tuple[Micros, frozenset[str]] = (Micros(0), frozenset())
         self._crowd: tuple[Micros, frozenset[str]] = (Micros(0), frozenset())
 
-    def lease(self, tx: Tx, worker: WorkerRow, want: int, now: Micros, holding: int = 0) -> list[Offer]:
+    def lease(
+        self,
+        tx: Tx,
+        worker: WorkerRow,
+        want: int,
+        now: Micros,
+        holding: int = 0,
+        volunteer: Volunteer | None = None,
+    ) -> list[Offer]:
         """Up to `want` attempts: between accounts by their shares, within one by priority, then age. Nothing for a
         worker that rests or is held.
 
-        holding: how many it is at already."""
+        holding: how many it is at already. volunteer: of a BOINC client; `want` then counts tasks, each of them up to
+        volunteer.bundle(job) attempts of one job, which follow each other.
+        """
         if want <= 0 or worker.backoff_until > now or worker.held_at:
             return []
         fits = capability_of(worker, now, self._settings.silence_seconds)
-        asking = _Asking(tx, worker, fits, now, self._same_after(tx, worker, now), holding)
+        asking = _Asking(tx, worker, fits, now, self._same_after(tx, worker, now), holding, volunteer)
         jobs = tx.leasable_jobs(_JOBS_LOOKED_AT)
         accounts = {job.account_id for job in jobs}
         crowded = len(jobs) == _JOBS_LOOKED_AT  # others may be hidden behind these
@@ -82,15 +112,19 @@ class Scheduler:
             accounts |= self._crowded(tx, now)
         if len(accounts) <= 1:
             return self._take(asking, jobs, want)
-        return self._shared(asking, self._by_account(asking, jobs, accounts if crowded else frozenset(), want), want)
+        shown = accounts if crowded else frozenset[str]()
+        offers = self._shared(asking, self._by_account(asking, jobs, shown, want), want)
+        return offers if volunteer is None else _by_job(offers)
 
     def _take(self, asking: _Asking, jobs: Iterable[JobRow], want: int, given: int = 0) -> list[Offer]:
         """Up to `want` attempts of these jobs, first job first. given: how many the worker gets of others."""
         offers: list[Offer] = []
+        counted = 0
         for job in jobs:
-            if mismatches(job.spec, asking.fits):
+            if not asking.may_run(job):
                 continue
-            missing = want - len(offers)
+            bundle = asking.bundle(job)
+            missing = (want - counted) * bundle
             if job.spec.feed:
                 free_slots = asking.fits.slots - asking.holding - given - len(offers)
                 missing = min(missing, self._fed(asking.tx, job, free_slots, asking.now))
@@ -99,25 +133,33 @@ class Scheduler:
             if job.counters.attempts_queued < missing and job.counters.chunks_planned:
                 ahead = max(self._settings.open_ahead, missing)
                 asking.tx.open_chunks(job.job_key, ahead, asking.now, "scheduler")
-            deadline = Micros(asking.now + self.lease_micros(job))
-            worker_id = asking.worker.worker_id
-            taken = asking.tx.lease(job.job_key, worker_id, missing, asking.now, deadline, asking.same_after)
+            taken = self._lease(asking, job, missing)
             offers.extend(Offer(job, leased) for leased in taken)
-            if len(offers) >= want:
+            counted += -(-len(taken) // bundle)
+            if counted >= want:
                 break
         return offers
+
+    def _lease(self, asking: _Asking, job: JobRow, limit: int) -> list[Leased]:
+        deadline = Micros(asking.now + self.lease_micros(job))
+        if asking.volunteer is not None:
+            deadline = asking.volunteer.deadline(job)
+        return asking.tx.lease(job.job_key, asking.worker.worker_id, limit, asking.now, deadline, asking.same_after)
 
     def _shared(self, asking: _Asking, jobs: dict[str, list[JobRow]], want: int) -> list[Offer]:
         """The same between accounts. What one of them cannot use after all, the others get."""
         portions = self._shares.divide(want, jobs, asking.now)
         offers: list[Offer] = []
+        counted = 0
         empty: set[str] = set()
         for account, count in [*portions, *((account, want) for account, _ in portions)]:
-            wanted = min(count, want - len(offers))
+            wanted = min(count, want - counted)
             if wanted <= 0 or account in empty:
                 continue
             taken = self._take(asking, jobs[account], wanted, len(offers))
-            if len(taken) < wanted:
+            counted_here = asking.counted(taken)
+            counted += counted_here
+            if counted_here < wanted:
                 empty.add(account)
             for job in {offer.job.job_key: offer.job for offer in taken}.values():
                 leased = [offer.leased for offer in taken if offer.job.job_key == job.job_key]
@@ -132,12 +174,12 @@ class Scheduler:
         found: dict[str, list[JobRow]] = {}
         if not crowd:
             for job in jobs:
-                if not mismatches(job.spec, asking.fits):
+                if asking.may_run(job):
                     found.setdefault(job.account_id, []).append(job)
             return found
         for account in self._shares.order(crowd, asking.now)[:_ACCOUNTS_LOOKED_AT]:
             own = asking.tx.leasable_jobs_of(account, _JOBS_OF_ACCOUNT)
-            if fitting := [job for job in own if not mismatches(job.spec, asking.fits)]:
+            if fitting := [job for job in own if asking.may_run(job)]:
                 found[account] = fitting
             if len(found) >= min(want, _ACCOUNTS_SERVED):
                 break
@@ -199,6 +241,14 @@ class Scheduler:
         if len(busy) + len(resting) == len(fitting):
             return [f"all {len(fitting)} workers that could take it are busy with other jobs"]
         return ["a worker that failed a piece gets it again only after a while; others are asked first"]
+
+
+def _by_job(offers: Sequence[Offer]) -> list[Offer]:
+    """In the order of each job's first one."""
+    places: dict[int, int] = {}
+    for offer in offers:
+        places.setdefault(offer.job.job_key, len(places))
+    return sorted(offers, key=lambda offer: places[offer.job.job_key])
 
 
 def _fits(row: WorkerRow, job: JobRow, now: Micros, silence_seconds: float) -> bool:

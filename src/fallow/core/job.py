@@ -22,11 +22,27 @@ class Compare(StrEnum):
     NUMERIC = "numeric"
 
 
+class Homogeneous(StrEnum):
+    """Which machines may answer one chunk together: floating point differs between them. See core.homogeneity."""
+
+    NONE = "none"
+    VENDOR = "vendor"  # one operating system, one maker of processors, one accelerator
+    MODEL = "model"  # and one family of processors
+
+
+class Distinct(StrEnum):
+    """Between what two answers to one chunk must differ."""
+
+    WORKER = "worker"
+    ACCOUNT = "account"
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyPolicy:
     """When an answer counts.
 
     quorum: answers that must agree, at least 1. rtol, atol: as in math.isclose, for compare=numeric only.
+    adaptive: one answer is enough where a trusted worker gave it. See core.agreement.answers_needed.
     """
 
     method: VerifyMethod = VerifyMethod.HASH
@@ -34,6 +50,9 @@ class VerifyPolicy:
     compare: Compare = Compare.EXACT
     rtol: float = 1e-5
     atol: float = 1e-8
+    adaptive: bool = False
+    homogeneous: Homogeneous = Homogeneous.NONE
+    distinct: Distinct = Distinct.WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a worker must be or have. Empty: anything."""
+    """What a worker must be or have. Empty: anything. volunteers: strangers' machines may run it too, through BOINC."""
 
     label: Label | None = None
     memory_bytes: int = 0
@@ -72,6 +91,7 @@ class Requirements:
     accelerators: int = 0
     engine: Engine | None = None
     platform: str | None = None  # "linux/amd64"; set from the image
+    volunteers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +198,11 @@ class JobSpec:
     def quorum(self) -> int:
         """Answers that must agree."""
         return self.verify.quorum if self.verify.method is VerifyMethod.QUORUM else 1
+
+    @property
+    def answers_first(self) -> int:
+        """Answers that a chunk wants when it starts."""
+        return 1 if self.verify.adaptive else self.quorum
 
     @property
     def ran(self) -> str:
