@@ -23,6 +23,7 @@ class Wanted:
 
     @property
     def is_nothing(self) -> bool:
+        """Whether it asks for no work at all."""
         return self.seconds <= 0.0 and self.instances <= 0.0
 
 
