@@ -47,7 +47,7 @@ class JobOptions:
     items: Annotated[str | None, typer.Option(metavar="A-B", help="Only items A to B, from 0, both included.")] = None
     verify: Annotated[str, typer.Option(metavar="RULE", help="hash, or quorum:N[:exact|json|numeric].")] = "hash"
     format: Annotated[
-        Literal["jsonl", "text", "csv", "parquet", "objects"] | None,
+        Literal["jsonl", "text", "csv", "parquet", "objects", "bundles"] | None,
         typer.Option(help="The input's format. Default: by its name."),
     ] = None
     label: Annotated[Literal["edge", "on_prem", "cloud"] | None, typer.Option(help="Only workers with this label.")] = (

@@ -15,7 +15,7 @@ from fallow.control.lines import count_items
 from fallow.control.places import OWN, Places
 from fallow.control.plugins import Plugs
 from fallow.core.application import application_of
-from fallow.core.job import Image, Input, JobSpec
+from fallow.core.job import Chunking, Image, Input, JobSpec
 from fallow.core.refusals import Code, Refusal
 from fallow.core.slicing import check_chunks, check_range
 from fallow.core.submission import Submission
@@ -84,7 +84,7 @@ class Intake:
             outbound=submission.contract is Contract.DIRECT if submission.outbound is None else submission.outbound,
             output_uri=self._checked_output(submission),
             overwrite=submission.overwrite,
-            chunking=submission.chunking,
+            chunking=_checked_chunking(submission),
             verify=submission.verify,
             limits=submission.limits,
             retry=submission.retry,
@@ -207,6 +207,17 @@ class Intake:
             )
         target.check_writable()
         return submission.output_uri
+
+
+def _checked_chunking(submission: Submission) -> Chunking:
+    """Items with files of their own go one by one, to an image that reads files. Raises Refusal."""
+    if submission.input_format is not InputFormat.BUNDLES:
+        return submission.chunking
+    if submission.contract is not Contract.FILES or submission.plugins.planner:
+        raise Refusal(Code.BAD_REQUEST, "Bundles are for images that read files.", "Use the contract files.")
+    if submission.chunking not in (Chunking(), Chunking(items=1)):
+        raise Refusal(Code.CHUNKS_INVALID, "A chunk of bundles has one item.", "Leave the size of chunks out.")
+    return Chunking(items=1)
 
 
 def _check_own(uri: str) -> None:

@@ -26,11 +26,12 @@ class ObjectPlace:
     name: str
     url: str
     size_bytes: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An offer with its URLs. objects: for an input whose items are objects. input_url, output_url: for `direct`."""
+    """An offer with its URLs. objects: for an input whose items are objects, or come with files. input_url, output_url: for `direct`."""
 
     offer: Offer
     format: str
@@ -75,7 +76,7 @@ def ticket(offer: Offer, places: Places, part_at: PartAt) -> Ticket:
         format=memory.lines_format,
         input=where,
         columns=memory.columns,
-        objects=_objects(offer, memory, places) if is_objects else (),
+        objects=_objects(offer, memory, places) if is_objects else _files(offer, memory, places),
         upload_url="" if direct else places.upload_url(key, spec.limits.output_bytes),
         log_url=places.upload_url(log_key(spec.job_id, leased.attempt_id), spec.limits.log_bytes + 65536),
         input_url=direct_url,
@@ -97,6 +98,23 @@ def _objects(offer: Offer, memory: Memory, places: Places) -> tuple[ObjectPlace,
     listing = places.open_source(memory.lines_uri).read(leased.extent.start, leased.extent.length)
     lines = [line for line in listing.split(b"\n") if line.strip()][leased.extent.skip :][: leased.item_count]
     return tuple(_object(line, places) for line in lines)
+
+
+def _files(offer: Offer, memory: Memory, places: Places) -> tuple[ObjectPlace, ...]:
+    """What the item of a chunk of bundles comes with, in the order of its line."""
+    if memory.lines_format != InputFormat.BUNDLES:
+        return ()
+    extent = offer.leased.extent
+    item = msgspec.json.decode(places.open_source(memory.lines_uri).read(extent.start, extent.length))
+    return tuple(
+        ObjectPlace(
+            each["open_name"],
+            places.object_url(each["uri"], each["etag"], each["size_bytes"]).url,
+            each["size_bytes"],
+            each["sha256"],
+        )
+        for each in item["files"]
+    )
 
 
 def _object(line: bytes, places: Places) -> ObjectPlace:

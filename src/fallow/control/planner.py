@@ -260,7 +260,7 @@ def cut_chunks(
 ) -> Iterator[PlannedChunk]:
     """Planned chunks of the lines in `blocks`, which begin at the cursor, to their end or that of the job's range."""
     kind = InputFormat(memory.lines_format)
-    line_kind = InputFormat.JSONL if kind is InputFormat.OBJECTS else kind
+    line_kind = InputFormat.JSONL if kind in (InputFormat.OBJECTS, InputFormat.BUNDLES) else kind
     header = 1 if kind is InputFormat.CSV and cursor.position == 0 else 0
     sizes = _Sizing(spec, memory, cursor.next_item, header)
     cutter = Cutter(cursor.position, line_kind, sizes.next(), item_bytes_max)

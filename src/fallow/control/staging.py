@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fallow.artifacts.locations import Source, SourceFile
+from fallow.control.bundles import bundle_lines
 from fallow.control.places import Places
 from fallow.control.plugins import Plugs
 from fallow.core.job import JobSpec
@@ -32,6 +33,8 @@ def staged_lines(
     source = places.open_source(uri)
     if spec.input.format is InputFormat.BATCH:
         return batch(source)
+    if spec.input.format is InputFormat.BUNDLES:
+        return bundle_lines(source, places, spec.job_id)
     if spec.plugins.planner:
         return plugs.items(spec.plugins.planner, uri, source.stream)
     if spec.input.format is InputFormat.PARQUET:

@@ -84,6 +84,7 @@ class InputFormat(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     OBJECTS = "objects"  # a directory or prefix; each object is an item
+    BUNDLES = "bundles"  # JSON lines; each names the files that it comes with
     BATCH = "batch"  # an OpenAI batch file: request lines, checked before any of them runs
 
 

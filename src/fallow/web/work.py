@@ -186,7 +186,7 @@ def _ask(door: Door, caller: Caller, body: bytes, waited: float) -> bytes | floa
     return _ENCODE(
         wire.Answer(
             acks=tuple(wire.Ack(v.attempt_id, v.verdict, v.code, v.message) for v in outcome.verdicts),
-            leases=_leases(door, outcome.offers),
+            leases=leases_of(door, outcome.offers),
             stop=outcome.stop,
             wait_seconds=max(0.0, outcome.wait_seconds - waited),
             server_time=door.clock.now(),
@@ -256,7 +256,8 @@ class _Shared:
     http: wire.HttpMessage | None
 
 
-def _leases(door: Door, offers: Sequence[Offer]) -> tuple[wire.Lease, ...]:
+def leases_of(door: Door, offers: Sequence[Offer]) -> tuple[wire.Lease, ...]:
+    """What a worker is told of these. Leases whose input is gone are left out; see control.leases.tickets()."""
     specs = {offer.job.job_key: offer.job.spec for offer in offers}
     by_job = {job_key: _shared(spec, door.settings.silence_seconds) for job_key, spec in specs.items()}
     tracing = door.tracing
@@ -311,7 +312,7 @@ def _input(said: Ticket) -> wire.ChunkInput:
         sha256=extent.sha256,
         skip=0 if said.objects else extent.skip,
         columns=said.columns,
-        objects=tuple(wire.ObjectInput(each.name, each.url, each.size_bytes) for each in said.objects),
+        objects=tuple(wire.ObjectInput(each.name, each.url, each.size_bytes, each.sha256) for each in said.objects),
     )
 
 

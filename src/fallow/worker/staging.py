@@ -4,15 +4,16 @@ import errno
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from fallow.core.words import Contract, InputFormat
+from fallow.worker.answers import error_line, parse_json
 from fallow.worker.assignment import Assignment, InputObject
 from fallow.worker.faults import Fault, disk_full, ours, submitters
 from fallow.worker.items import Item, items_of, object_item, too_large
-from fallow.worker.transfer import Fetched, TransferFailed, Wait, fetch
+from fallow.worker.transfer import Fetched, TransferFailed, Wait, fetch, hashed
 
 EXPIRED = frozenset({"url_expired"})
 
@@ -22,7 +23,7 @@ class Staged:
     """items: a file of the lines to send. refused: by position in the chunk, the answer of an item that is not sent.
 
     objects_dir: the objects as files, for the files contract over objects. input_sha256: of the bytes as they came; of
-    "name sha256" lines for objects.
+    "name sha256" lines for objects. bundle_dir: the files that come with the one item. args: its command line.
     """
 
     items: Path
@@ -31,6 +32,8 @@ class Staged:
     input_sha256: str = ""
     objects_dir: Path | None = None
     names: tuple[str, ...] = ()
+    bundle_dir: Path | None = None
+    args: str | None = None
 
     @property
     def sent(self) -> int:
@@ -43,6 +46,8 @@ def stage(assignment: Assignment, directory: Path, wait: Wait) -> Staged | Fault
     try:
         if assignment.input.format is InputFormat.OBJECTS:
             return _stage_objects(assignment, directory, wait)
+        if assignment.input.format is InputFormat.BUNDLES:
+            return _stage_bundle(assignment, directory, wait)
         return _stage_extent(assignment, directory, wait)
     except TransferFailed as failed:
         return _input_fault(failed)
@@ -91,6 +96,39 @@ def _stage_objects(assignment: Assignment, directory: Path, wait: Wait) -> Stage
     if isinstance(staged, Fault):
         return staged
     return Staged(staged.items, staged.count, staged.refused, digest.hexdigest(), target if as_files else None, names)
+
+
+def _stage_bundle(assignment: Assignment, directory: Path, wait: Wait) -> Staged | Fault:
+    """The item's line, and its files under the names by which the image opens them."""
+    staged = _stage_extent(assignment, directory, wait)
+    if isinstance(staged, Fault) or staged.refused:
+        return staged
+    line = staged.items.read_bytes()
+    item = parse_json(line)
+    if assignment.item_count != 1 or not isinstance(item, dict):
+        return _changed()
+    target = directory / "bundle"
+    target.mkdir()
+    if isinstance(refused := item.get("refused"), dict):
+        answer = error_line(str(refused.get("code", "refused")), str(refused.get("message", "")))
+        staged.items.write_bytes(b"")
+        return replace(staged, refused={0: answer}, bundle_dir=target)
+    for each in assignment.input.objects:
+        path = target / each.name
+        if path.name != each.name or path.exists() or each.name == staged.items.name:
+            return _changed()
+        fetched = _fetch_checked(path, each.sha256, partial(_fetch_object, each, path, wait))
+        if fetched is None or fetched.size_bytes != each.size_bytes:
+            return _changed()
+    args = item.get("command_line")
+    return replace(staged, bundle_dir=target, args=args if isinstance(args, str) else None)
+
+
+def _fetch_object(each: InputObject, path: Path, wait: Wait) -> Fetched:
+    if each.size_bytes == 0:  # a request for no bytes would be one for all of them
+        path.write_bytes(b"")
+        return hashed(path)
+    return fetch(each.url, path, 0, each.size_bytes, wait)
 
 
 def _write_items(assignment: Assignment, directory: Path, items: Iterator[Item], input_sha256: str) -> Staged | Fault:

@@ -99,7 +99,7 @@ class JobRequest(_Message):
     chunk_range: RangeMessage | None = None
 
     feed: bool = False
-    input_format: Literal["jsonl", "text", "csv", "parquet", "objects"] | None = None
+    input_format: Literal["jsonl", "text", "csv", "parquet", "objects", "bundles"] | None = None
     chunk_items: int | None = None
     chunk_bytes: int | None = None
     command: list[str] = []

@@ -67,7 +67,8 @@ class ObjectInput(msgspec.Struct, frozen=True):
 class ChunkInput(msgspec.Struct, frozen=True):
     """Where the chunk's items are. The extent is `length` bytes at `offset` of `url` (a Range request; length 0: the
     whole body). The first `skip` items of the extent belong to somebody else. sha256: of the extent, "" if not known.
-    format: jsonl, text, csv (columns: the header's names) or objects."""
+    format: jsonl, text, csv (columns: the header's names), objects (which are the items), or bundles (`objects` are the
+    files that come with the one line of the extent)."""
 
     format: str
     url: str = ""

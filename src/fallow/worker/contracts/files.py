@@ -1,7 +1,8 @@
 """The files contract: the image reads /in and writes /out, in any format, and ends with exit code 0.
 
 /in/items.jsonl holds the chunk's items, one JSON line each; for an input of objects, /in/NAME is each object as it is,
-and /in/items.jsonl holds their names. AI_INPUT_URI and AI_OUTPUT_URI name both places.
+and /in/items.jsonl holds their names. For an input of bundles, /in/NAME is each file that comes with the item, and the
+variable ARGS is its command line. AI_INPUT_URI and AI_OUTPUT_URI name both places.
 
 Answers: /out/output.jsonl with one JSON line per item, in order. Without it every other file in /out is an answer. It
 belongs to the item whose name (an object's file name, also without its ending) or number within the job its own name
@@ -41,6 +42,8 @@ class FilesContract:
             "file://" + inner(work, source, "/in") + ("" if work.staged.objects_dir else "/items.jsonl"),
             "file://" + inner(work, out, "/out"),
         )
+        if work.staged.args is not None:
+            env["ARGS"] = work.staged.args
         network = Network.OUTBOUND if work.assignment.outbound else Network.NONE
         mounts = (Mount(source, "/in"), Mount(out, "/out", True))
         if fault := run_once(work, env, mounts, network, out):
@@ -89,7 +92,7 @@ def submitters_without_answers(code: str, message: str) -> Fault:
 
 def _directories(work: Work) -> tuple[Path, Path]:
     """(/in, /out), readable and writable by whatever user the image has."""
-    source = work.staged.objects_dir or work.directory / "in"
+    source = work.staged.objects_dir or work.staged.bundle_dir or work.directory / "in"
     source.mkdir(exist_ok=True)
     if work.staged.objects_dir is None:
         os.rename(work.staged.items, source / "items.jsonl")
