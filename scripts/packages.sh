@@ -26,6 +26,7 @@ ceph-mgr:ceph-mgr
 ceph:ceph-common
 curl:curl
 chromium:chromium
+/usr/bin/boinc:boinc-client
 /usr/share/fonts/truetype/dejavu:fonts-dejavu-core"
 
 present() {
@@ -79,4 +80,6 @@ code=0
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null || code=$?
 [ -z "${made:-}" ] || rm -f /usr/sbin/policy-rc.d
+# Nor do they start with the machine: nobody asked for a BOINC client on it, the tests run their own.
+case $missing in *boinc-client*) systemctl disable boinc-client >/dev/null 2>&1 || true ;; esac
 exit $code
