@@ -52,9 +52,9 @@ class BoincAccounts:
         return self._entered(account, tries)
 
     def exists(self, email: str, address: str) -> bool:
-        """Whether there is such an account. Told only where making one would tell as much. Raises Refusal FORBIDDEN."""
+        """Whether there is such an account. Told only where making one would tell as much; else UNAUTHENTICATED."""
         if not self._sign_up:
-            raise Refusal(Code.FORBIDDEN, "Who has an account is not told here.", "Send the password too.")
+            raise _wrong()
         email = checked_email(email.strip())
         self._tries.count([f"address {address}"])
         return self._account(email)[0] is not None
