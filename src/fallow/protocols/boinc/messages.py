@@ -22,11 +22,13 @@ class ClientCoprocessor:
 
 @dataclass(frozen=True, slots=True)
 class ClientFile:
-    """An output file of a reported result, as the client has it."""
+    """An output file of a reported result, as the client has it. error: why it could not be uploaded, "" when it could:
+    a client may say so here and nowhere else."""
 
     name: str
     size_bytes: int
     md5: str
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
