@@ -38,6 +38,9 @@ WALKS_ALLOWED = {
     "watched_logs",  # only logs that somebody looks at are there
     "unwatched_logs",
     "ended_logs",
+    "app_versions",  # few by nature
+    "add_app_version",
+    "sign_app_version",
     "worker_record",  # walks what its first query took by an index, which has a bound
 }
 

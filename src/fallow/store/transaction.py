@@ -4,7 +4,10 @@ from fallow.store.ledger import Specs
 from fallow.store.session import Session
 from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
+from fallow.store.verbs.boinc_hosts import BoincHostVerbs
+from fallow.store.verbs.boinc_people import BoincPeopleVerbs
 from fallow.store.verbs.charts import ChartVerbs
+from fallow.store.verbs.credit import CreditVerbs
 from fallow.store.verbs.deliveries import DeliveryVerbs
 from fallow.store.verbs.feeds import FeedVerbs
 from fallow.store.verbs.fleet import FleetVerbs
@@ -33,6 +36,9 @@ class Transaction(
     OpenaiVerbs,
     FeedVerbs,
     LiveLogVerbs,
+    BoincPeopleVerbs,
+    BoincHostVerbs,
+    CreditVerbs,
 ):
     """Used by one thread, gone at the end of its block."""
 

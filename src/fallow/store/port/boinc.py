@@ -204,7 +204,14 @@ class BoincTx(Protocol):
         ...
 
     def host(self, host_id: int) -> HostRow | None: ...
-    def host_of_worker(self, worker_id: WorkerId) -> HostRow | None: ...
+    def hosts_by_id(self, host_ids: Sequence[int]) -> list[HostRow]:
+        """Those that there are, by number."""
+        ...
+
+    def host_of_worker(self, worker_id: WorkerId) -> HostRow | None:
+        """Also of a worker that it was before: what it is now is in the row."""
+        ...
+
     def hosts_like(self, account_id: str, cpid: str) -> list[HostRow]:
         """The account's hosts of that cross-project id that are not merged, newest first."""
         ...
@@ -215,6 +222,10 @@ class BoincTx(Protocol):
 
     def save_host(self, row: HostRow) -> None:
         """All but account_id, created_at and what it earned."""
+        ...
+
+    def touch_host(self, host_id: int, rpc_seqno: int, now: Micros) -> None:
+        """It called, and nothing else changed."""
         ...
 
     # results
@@ -229,6 +240,10 @@ class BoincTx(Protocol):
         seconds_estimated: float,
     ) -> int:
         """The new result's number."""
+        ...
+
+    def add_results(self, rows: Sequence[BoincResultRow]) -> list[BoincResultRow]:
+        """In one statement. result_id is ignored: the rows come back with their numbers, in the same order."""
         ...
 
     def boinc_result(self, result_id: int) -> BoincResultRow | None: ...
@@ -247,35 +262,44 @@ class BoincTx(Protocol):
 
     # reputation and credit
     def reputations(self, worker_id: WorkerId) -> list[ReputationRow]: ...
-    def save_reputation(self, row: ReputationRow) -> None: ...
+    def save_reputation(self, row: ReputationRow) -> None:
+        """day and sent_today stay as they are where there is a row: count_sent() counts them."""
+        ...
+
     def count_sent(self, worker_id: WorkerId, image: str, day: int, count: int, quota: int) -> None:
         """So many more results were sent today; the row is made with this quota where there is none."""
         ...
 
     def verdicts(self, limit: int) -> list[VerdictRow]:
-        """Oldest first, locked for this transaction; those that another transaction has are left out."""
+        """Oldest first, this transaction's until its end; none while another transaction has some. Those whose job is
+        gone are forgotten."""
         ...
 
     def forget_verdicts(self, verdict_ids: Sequence[int]) -> None: ...
     def grant_credit(self, rows: Sequence[CreditRow], half_life_seconds: float) -> None:
-        """Writes the rows (an attempt that has one keeps it) and adds them to the totals and averages of hosts, users
-        and teams."""
+        """Writes the rows (an attempt that has one keeps it) and adds the new ones to the totals and averages of hosts,
+        users and teams, each of which is written once."""
         ...
 
     def credit_of_chunk(self, job_key: JobKey, chunk_id: ChunkId) -> list[CreditRow]: ...
     def user_leaders(self, limit: int) -> list[tuple[BoincUserRow, str]]:
-        """(user, name) of those that are listed, best average first."""
+        """(user, name) of those that are listed and have earned something, best average first."""
         ...
 
-    def team_leaders(self, limit: int) -> list[TeamRow]: ...
+    def team_leaders(self, limit: int) -> list[TeamRow]:
+        """Those that have earned something, best average first."""
+        ...
 
     # classes of machines
     def chunk_classes(self, job_key: JobKey, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]: ...
-    def set_chunk_class(self, job_key: JobKey, chunk_ids: Sequence[ChunkId], name: str) -> None: ...
+    def set_chunk_class(self, job_key: JobKey, chunk_ids: Sequence[ChunkId], name: str) -> None:
+        """name "": they may go to any class again."""
+        ...
+
 
     # the runner's versions
     def add_app_version(self, row: AppVersionRow) -> bool:
-        """False when there is one of that number."""
+        """False when there is one of that number, or other bytes under its file's name."""
         ...
 
     def app_versions(self) -> list[AppVersionRow]:

@@ -24,7 +24,16 @@ from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs
 
 NEWEST = 2**62  # above every job key
-DELETE_STEPS = ("delete_story", "delete_packs", "delete_attempts", "delete_chunks", "delete_feed_parts")
+DELETE_STEPS = (
+    "delete_story",
+    "delete_packs",
+    "delete_credit",
+    "delete_boinc_results",
+    "delete_chunk_classes",
+    "delete_attempts",
+    "delete_chunks",
+    "delete_feed_parts",
+)
 
 
 class JobVerbs(Verbs):
@@ -136,7 +145,7 @@ class JobVerbs(Verbs):
         if not self.session.run("move_cursor", params):
             return False
         self.session.run("set_plan_memory", {"job_key": job_key, "memory": cursor.memory})
-        wanted = self.spec(job_key).quorum
+        wanted = self.spec(job_key).answers_first
         ages = chain([self._age(job_key, now)] if first == 0 and chunks else [], repeat(UNKNOWN))
         rows = [self._plan(job_key, ChunkId(first + n), each, wanted, now, next(ages)) for n, each in enumerate(chunks)]
         if rows:

@@ -92,6 +92,7 @@ CREATE TABLE boinc_result (
 );
 CREATE INDEX boinc_result_sent ON boinc_result (host_id, result_id) WHERE state = 'sent';
 CREATE INDEX boinc_result_over ON boinc_result (over_at) WHERE state = 'over';
+CREATE INDEX boinc_result_job ON boinc_result (job_key);
 
 -- How a worker has done with one image. day: of the quota, days since 1970. seconds_per_item: of its valid answers.
 CREATE TABLE reputation (

@@ -1,0 +1,123 @@
+-- What PostgreSQL says in its own words for the BOINC door. Lock order there: hosts, users, teams, each by number.
+
+-- add_host
+-- A new host, whose worker is named after its number. Differs because others add hosts at the same moment, and numbers
+-- come from the column's own sequence.
+INSERT INTO boinc_host (host_id, worker_id, account_id, generation, cpid, likeness, rpc_seqno, rpc_at, created_at,
+                        merged_into, facts, venue, label_said, label_set, label_at, no_engine_count, no_engine_until)
+OVERRIDING SYSTEM VALUE
+SELECT n.host_id, 'b-' || n.host_id || '.1', :account_id, 1, :cpid, :likeness, :rpc_seqno, :rpc_at, :created_at,
+       :merged_into, :facts, :venue, :label_said, :label_set, :label_at, :no_engine_count, :no_engine_until
+  FROM (SELECT nextval(pg_get_serial_sequence('boinc_host', 'host_id')) AS host_id OFFSET 0) AS n
+RETURNING host_id;
+
+-- add_results
+-- What a host is sent in one call, in order. Differs because a set is one JSON array of objects here.
+INSERT INTO boinc_result (host_id, worker_id, job_key, attempts, sent_at, deadline, seconds_estimated, state)
+SELECT r.host_id, r.worker_id, r.job_key, r.attempts, r.sent_at, r.deadline, r.seconds_estimated, 'sent'
+  FROM json_to_recordset(:rows::json) AS r(host_id bigint, worker_id text, job_key bigint, attempts text,
+       sent_at bigint, deadline bigint, seconds_estimated double precision)
+RETURNING result_id;
+
+-- end_results
+-- Results are over. Differs because a set is one statement here.
+UPDATE boinc_result AS o SET state = 'over', over_at = r.over_at, exit_status = r.exit_status,
+       client_state = r.client_state, elapsed_seconds = r.elapsed_seconds
+  FROM json_to_recordset(:rows::json) AS r(over_at bigint, exit_status bigint, client_state bigint,
+       elapsed_seconds double precision, result_id bigint)
+ WHERE o.result_id = r.result_id;
+
+-- forget_results
+-- Results that were over before a moment are forgotten, longest over first. Differs because a set is an array here.
+DELETE FROM boinc_result WHERE result_id = ANY(ARRAY(
+       SELECT o.result_id FROM boinc_result AS o
+        WHERE o.state = 'over' AND o.over_at < :before ORDER BY o.over_at LIMIT :limit));
+
+-- delete_boinc_results
+-- Some of a job's results. Differs because a set is an array here.
+DELETE FROM boinc_result WHERE result_id = ANY(ARRAY(
+       SELECT o.result_id FROM boinc_result AS o WHERE o.job_key = :job_key LIMIT :limit));
+
+-- chunk_classes
+-- To which classes of machines chunks are kept. Differs because a set is an array here.
+SELECT chunk_id, class FROM chunk_class WHERE job_key = :job_key AND chunk_id = ANY(:ids::bigint[]);
+
+-- set_chunk_classes
+-- Chunks are kept to a class of machines. Differs because a set is one statement here.
+INSERT INTO chunk_class (job_key, chunk_id, class)
+SELECT r.job_key, r.chunk_id, r.class
+  FROM json_to_recordset(:rows::json) AS r(job_key bigint, chunk_id bigint, class text)
+ ORDER BY r.chunk_id
+    ON CONFLICT (job_key, chunk_id) DO UPDATE SET class = excluded.class;
+
+-- drop_chunk_classes
+-- Chunks may go to any class of machines. Differs because a set is an array here.
+DELETE FROM chunk_class WHERE job_key = :job_key AND chunk_id = ANY(:ids::bigint[]);
+
+-- lock_verdicts
+-- Whether nobody else is at the verdicts, and nobody will be until this transaction ends. Differs because only a lock
+-- makes it so here.
+SELECT 1 WHERE pg_try_advisory_xact_lock(6, 0);
+
+-- forget_verdicts
+-- They are in the books. Differs because a set is an array here.
+DELETE FROM boinc_verdict WHERE verdict_id = ANY(:ids::bigint[]);
+
+-- add_credit
+-- What attempts earned; one that has earned already keeps that, and is not among the numbers that come back. Differs
+-- because a set is one JSON array of objects here.
+INSERT INTO credit (attempt_id, job_key, worker_id, account_id, at, claimed, granted)
+SELECT r.attempt_id, r.job_key, r.worker_id, r.account_id, r.at, r.claimed, r.granted
+  FROM json_to_recordset(:rows::json) AS r(attempt_id bigint, job_key bigint, worker_id text, account_id text,
+       at bigint, claimed double precision, granted double precision)
+ ORDER BY r.attempt_id
+    ON CONFLICT (attempt_id) DO NOTHING
+RETURNING attempt_id;
+
+-- delete_credit
+-- Some of what a job's attempts earned; the totals stay. Differs because a set is an array here.
+DELETE FROM credit WHERE attempt_id = ANY(ARRAY(
+       SELECT k.attempt_id FROM credit AS k WHERE k.job_key = :job_key LIMIT :limit));
+
+-- earned_by_hosts
+-- What hosts have earned, locked. Differs because others may change it at the same moment.
+SELECT h.host_id, h.credit_total, h.credit_average, h.credit_at
+  FROM boinc_host AS h WHERE h.host_id = ANY(:ids::bigint[]) ORDER BY h.host_id FOR NO KEY UPDATE;
+
+-- earned_by_users
+-- What users have earned, and their teams, locked. Differs because others may change it at the same moment.
+SELECT u.user_id, u.credit_total, u.credit_average, u.credit_at, u.account_id, u.team_id
+  FROM boinc_user AS u WHERE u.account_id = ANY(:ids::text[]) ORDER BY u.user_id FOR NO KEY UPDATE;
+
+-- earned_by_teams
+-- What teams have earned, locked. Differs because others may change it at the same moment.
+SELECT t.team_id, t.credit_total, t.credit_average, t.credit_at
+  FROM boinc_team AS t WHERE t.team_id = ANY(:ids::bigint[]) ORDER BY t.team_id FOR NO KEY UPDATE;
+
+-- set_earned_by_hosts
+-- What hosts have earned by now, unless somebody else wrote first. Differs because a set is one statement here.
+UPDATE boinc_host AS o SET credit_total = r.total, credit_average = r.average, credit_at = r.at
+  FROM json_to_recordset(:rows::json) AS r(total double precision, average double precision, at bigint, number bigint,
+       was_at bigint, was_total double precision)
+ WHERE o.host_id = r.number AND o.credit_at = r.was_at AND o.credit_total = r.was_total;
+
+-- set_earned_by_users
+-- What users have earned by now, unless somebody else wrote first. Differs because a set is one statement here.
+UPDATE boinc_user AS o SET credit_total = r.total, credit_average = r.average, credit_at = r.at
+  FROM json_to_recordset(:rows::json) AS r(total double precision, average double precision, at bigint, number bigint,
+       was_at bigint, was_total double precision)
+ WHERE o.user_id = r.number AND o.credit_at = r.was_at AND o.credit_total = r.was_total;
+
+-- set_earned_by_teams
+-- What teams have earned by now, unless somebody else wrote first. Differs because a set is one statement here.
+UPDATE boinc_team AS o SET credit_total = r.total, credit_average = r.average, credit_at = r.at
+  FROM json_to_recordset(:rows::json) AS r(total double precision, average double precision, at bigint, number bigint,
+       was_at bigint, was_total double precision)
+ WHERE o.team_id = r.number AND o.credit_at = r.was_at AND o.credit_total = r.was_total;
+
+-- hosts_by_id
+-- Hosts by number. Differs because a set is an array here.
+SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,
+       h.venue, h.merged_into, h.label_said, h.label_set, h.label_at, h.no_engine_count, h.no_engine_until,
+       h.credit_total, h.credit_average, h.credit_at
+  FROM boinc_host AS h WHERE h.host_id = ANY(:ids::bigint[]) ORDER BY h.host_id;
