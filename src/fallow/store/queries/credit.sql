@@ -22,6 +22,10 @@ INSERT INTO reputation (worker_id, image, quota, day, sent_today) VALUES (:worke
     ON CONFLICT (worker_id, image) DO UPDATE SET day = excluded.day, sent_today = excluded.sent_today
        + CASE WHEN reputation.day = excluded.day THEN reputation.sent_today ELSE 0 END;
 
+-- add_verdicts
+-- Attempts of volunteers came to an end; what follows from it is for the creditor.
+INSERT INTO boinc_verdict (attempt_id, event) VALUES (:attempt_id, :event);
+
 -- lock_verdicts
 -- Whether nobody else is at the verdicts.
 SELECT 1;

@@ -54,6 +54,12 @@ SELECT r.job_key, r.chunk_id, r.class
 -- Chunks may go to any class of machines. Differs because a set is an array here.
 DELETE FROM chunk_class WHERE job_key = :job_key AND chunk_id = ANY(:ids::bigint[]);
 
+-- add_verdicts
+-- Attempts of volunteers came to an end; what follows from it is for the creditor. Differs because a set is one statement
+-- here.
+INSERT INTO boinc_verdict (attempt_id, event)
+SELECT r.attempt_id, r.event FROM json_to_recordset(:rows::json) AS r(attempt_id bigint, event text);
+
 -- lock_verdicts
 -- Whether nobody else is at the verdicts, and nobody will be until this transaction ends. Differs because only a lock
 -- makes it so here.
