@@ -111,10 +111,16 @@ class Settings:
     boinc_daily_tasks: int = _setting(
         100, "Bundles a day and processor; fewer after failures, more after good answers."
     )
+    boinc_no_engine_seconds: float = _setting(
+        600.0, "A BOINC client that found no podman or docker rests so long; then twice as long each time, up to a day."
+    )
     boinc_deadline_seconds_min: float = _setting(
         3600.0, "A bundle may take so long at least, before it is given again."
     )
     boinc_deadline_seconds_max: float = _setting(7 * 86400.0, "And so long at most.")
+    boinc_sign_offline: bool = _setting(
+        False, "Only the public half of the key that BOINC clients trust is on the server; see docs/boinc-signing.md."
+    )
     oidc_sign_up: bool = _setting(False, "Strangers whom that provider knows get an account, which may submit nothing.")
 
     @property

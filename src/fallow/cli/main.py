@@ -7,6 +7,7 @@ import typer
 
 from fallow.cli import (
     accounts,
+    admin,
     doctor,
     image,
     job,
@@ -48,6 +49,7 @@ for part in (
     server,
     worker,
     doctor,
+    admin,
     keys,
     accounts,
     model,

@@ -30,6 +30,7 @@ class RsaPrivate:
 
     @property
     def public(self) -> RsaPublic:
+        """The half that everybody may know."""
         return RsaPublic(self.modulus, self.exponent)
 
     @property

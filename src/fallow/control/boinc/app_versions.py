@@ -95,6 +95,11 @@ class AppVersions:
             rows = tx.app_versions()
         return [row for row in _of(rows, _newest_number(rows)) if not row.signature]
 
+    def newest_number(self) -> int:
+        """Of the newest version, signed or not; 99 when there is none."""
+        with self._store.reading() as tx:
+            return _newest_number(tx.app_versions())
+
     def bytes_of(self, row: AppVersionRow) -> bytes:
         """A version's bytes. Raises Refusal NOT_FOUND when they are lost."""
         return self._artifacts.read(row.artifact_key, 0, row.size_bytes)
@@ -177,6 +182,7 @@ class AppVersions:
         key = self._keys.current()
         with self._store.reading() as tx:
             rows = tx.app_versions()
+        rows.sort(key=lambda row: row.version_num, reverse=True)  # whatever the clocks said
         made = _Known(now, tuple(rows), {row.file_name: row for row in rows}, "" if key is None else key.public_text)
         with self._lock:
             self._known = made
