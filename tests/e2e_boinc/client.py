@@ -29,11 +29,11 @@ _CC_CONFIG = """<cc_config>
 </options>
 </cc_config>
 """
-# It computes always, whatever else this machine does, and stores 1 GB at most.
+# It computes always, whatever else this machine does, and stores 20 GB at most.
 _PREFERENCES = """<global_preferences>
 <run_on_batteries>1</run_on_batteries><run_if_user_active>1</run_if_user_active><suspend_cpu_usage>0</suspend_cpu_usage>
 <max_ncpus_pct>100</max_ncpus_pct><cpu_usage_limit>100</cpu_usage_limit><disk_min_free_gb>0.01</disk_min_free_gb>
-<disk_max_used_pct>100</disk_max_used_pct><disk_max_used_gb>1</disk_max_used_gb>
+<disk_max_used_pct>100</disk_max_used_pct><disk_max_used_gb>20</disk_max_used_gb>
 <ram_max_used_busy_pct>90</ram_max_used_busy_pct><ram_max_used_idle_pct>90</ram_max_used_idle_pct>
 <work_buf_min_days>0.0001</work_buf_min_days><work_buf_additional_days>0</work_buf_additional_days>
 <leave_apps_in_memory>{in_memory:d}</leave_apps_in_memory>

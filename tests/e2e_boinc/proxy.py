@@ -1,5 +1,6 @@
 """A TCP proxy between clients and the server that can cut an upload in the middle."""
 
+import contextlib
 import re
 import socket
 import threading
@@ -15,20 +16,28 @@ class Uploads:
 
 
 class CuttingProxy:
-    """Listens on a free port of 127.0.0.1. cut_next(n): the next upload is cut after n bytes of the file."""
+    """Listens on a free port of 127.0.0.1 and passes on to `target`, a port of 127.0.0.1 too."""
 
     def __init__(self) -> None:
         self.target = 0
         self.uploads = Uploads()
         self._cut_after: int | None = None
+        self._reached, self._go_on = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_next(self, after: int) -> None:
+        """The next upload is cut after so many bytes of the file."""
+        self.hold_next(after)[1].set()
+
+    def hold_next(self, after: int) -> tuple[threading.Event, threading.Event]:
+        """(set when so many bytes of the next upload's file were passed on, to be set when its line shall be cut)"""
         with self._lock:
             self._cut_after = after
+            self._reached, self._go_on = threading.Event(), threading.Event()
+            return self._reached, self._go_on
 
     def close(self) -> None:
         self._listener.close()
@@ -64,6 +73,8 @@ class CuttingProxy:
                 room = self._room(len(request) - begun)
                 if room is not None:
                     _send(far, data[: max(0, len(data) - room)])
+                    self._reached.set()
+                    self._go_on.wait(120)
                     break
                 sent_of_file = len(request) - begun
             elif b"<get_file_size>" in request and len(request) >= (length or 0) > 0:
@@ -129,8 +140,6 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 def _close(*ends: socket.socket) -> None:
     for each in ends:
-        try:
+        with contextlib.suppress(OSError):  # the other side was faster
             each.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was faster
         each.close()
