@@ -42,7 +42,7 @@ def granted(claims: Sequence[float]) -> float:
 
 def fade(average: float, at: float, now: float, half_life: float = HALF_LIFE_SECONDS) -> float:
     """The average as it is `now` when nothing came since `at`. Times in seconds; going back changes nothing."""
-    return average * 2.0 ** (-max(0.0, now - at) / half_life)
+    return average * math.exp2(-max(0.0, now - at) / half_life)
 
 
 def add(average: float, at: float, credit: float, now: float, half_life: float = HALF_LIFE_SECONDS) -> float:
@@ -56,7 +56,7 @@ def add(average: float, at: float, credit: float, now: float, half_life: float =
     Source: BOINC lib/util.cpp, update_average().
     """
     seconds = max(0.0, now - at) if at > 0 else 0.0
-    weight = 2.0 ** (-seconds / half_life)
+    weight = math.exp2(-seconds / half_life)
     if 1.0 - weight > _TINY:
         return average * weight + (1.0 - weight) * credit / (seconds / DAY_SECONDS)
     return average * weight + math.log(2.0) * credit * DAY_SECONDS / half_life

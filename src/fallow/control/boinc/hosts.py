@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from fallow.control.boinc.users import BoincCaller
+from fallow.core.labels import parse_label
 from fallow.core.volunteers import HostFacts
 from fallow.core.words import Label, Micros, WorkerId
 from fallow.store.port import HostRow, Tx, WorkerRow
@@ -129,7 +130,7 @@ def _worker(tx: Tx, who: BoincCaller, host: HostRow, said: Introduction, label: 
         worker_id=host.worker_id,
         account_id=who.caller.account_id,
         name=said.name,
-        label=label,
+        label=label or parse_label(host.label_set),
         public_key=known.public_key if known else NO_KEY,
         capability=said.capability,
         session="boinc",
