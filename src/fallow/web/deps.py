@@ -35,6 +35,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import is_job_id
 from fallow.settings import Settings
 from fallow.web.bells import Bells
+from fallow.web.boinc.parts import Boinc
 from fallow.web.browsers import SAFE, check_form_token, session_cookie
 from fallow.web.counters import Counters
 from fallow.web.oidc import Oidc
@@ -78,6 +79,7 @@ class Door:
     batches: Batches
     links: Links
     live_logs: LiveLogs
+    boinc: Boinc
     tracing: Tracing | None = None
     oidc: Oidc | None = None
 

@@ -25,6 +25,8 @@ from fallow.web import (
     readings,
     work,
 )
+from fallow.web.boinc.app import build_boinc
+from fallow.web.boinc.attach import to_master
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
 from fallow.web.description import Describing
@@ -47,6 +49,7 @@ def build_app(door: Door) -> ASGIApp:
         routes=[
             *_plain_routes(described),
             Mount("/v1", build_openai(door)),
+            *([Route("/boinc", to_master), Mount("/boinc", build_boinc(door))] if door.settings.boinc else []),
             build_site(door),
             Mount("/", Bounds(described, door.settings)),
         ]

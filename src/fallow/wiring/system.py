@@ -55,6 +55,7 @@ from fallow.web.door import build_app
 from fallow.web.oidc import Oidc
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
+from fallow.wiring.boinc import boinc_of
 from fallow.wiring.images import Finder
 from fallow.wiring.noticing import noticing
 from fallow.wiring.observing import Observing
@@ -64,6 +65,7 @@ from fallow.wiring.roles import Role, Roles
 _URL_KEY: Final = "url_key"
 _PEOPLE_KEY: Final = "people_key"
 _LETTER_KEY: Final = "letter_key"
+_BOINC_KEY: Final = "boinc_files_key"
 _SHARES_SECONDS: Final = 2.0
 _SWEEP_SECONDS: Final = 5.0  # nobody waits for what the janitor sweeps
 _PART_SECONDS: Final = 7 * 86400.0  # an upload that nobody went on with is given up
@@ -151,6 +153,8 @@ def _assembled(
     people.accounts.on_email = notices.request_confirmation
     intake = Intake(store, places, finder, plugs, settings)
     openai = openai_of(store, places, intake, settings)
+    work = Work(store, places, scheduler, settings, observing.tracing, live_logs.watched)
+    boinc_secret = _secret(store, clock, _BOINC_KEY)
     door = Door(
         settings=settings,
         clock=clock,
@@ -166,7 +170,8 @@ def _assembled(
         views=views,
         charts=Charts(store, views, clock),
         results=results,
-        work=Work(store, places, scheduler, settings, observing.tracing, live_logs.watched),
+        work=work,
+        boinc=boinc_of(store, places, settings, people.boinc_users, work, scheduler, boinc_secret),
         shelf=shelf,
         places=places,
         served=served,

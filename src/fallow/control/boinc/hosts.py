@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from fallow.control.boinc.users import BoincCaller
-from fallow.core.labels import parse_label
+from fallow.core.labels import label_of
 from fallow.core.volunteers import HostFacts
-from fallow.core.words import Label, Micros, WorkerId
+from fallow.core.words import Micros, WorkerId
 from fallow.store.port import HostRow, Tx, WorkerRow
 
 NO_KEY = b""  # of a worker whose first answer has not come yet
@@ -45,11 +45,11 @@ class Met:
     was_copied: bool = False
 
 
-def meet(tx: Tx, who: BoincCaller, said: Introduction, label: Label | None, now: Micros) -> Met:
+def meet(tx: Tx, who: BoincCaller, said: Introduction, now: Micros) -> Met:
     """The host that calls, made if need be, and what it says kept. In a writing transaction."""
     known, copied = _known(tx, who, said)
     host = _made(tx, who, said, now) if known is None else _renewed(tx, known, said, now)
-    worker = _worker(tx, who, host, said, label, now)
+    worker = _worker(tx, who, host, said, now)
     return Met(host, worker, said.host_id != host.host_id, copied)
 
 
@@ -124,13 +124,13 @@ def facts_of(host: HostRow) -> HostFacts:
     return msgspec.json.decode(host.facts, type=HostFacts)
 
 
-def _worker(tx: Tx, who: BoincCaller, host: HostRow, said: Introduction, label: Label | None, now: Micros) -> WorkerRow:
+def _worker(tx: Tx, who: BoincCaller, host: HostRow, said: Introduction, now: Micros) -> WorkerRow:
     known = tx.worker(host.worker_id)
     row = WorkerRow(
         worker_id=host.worker_id,
         account_id=who.caller.account_id,
         name=said.name,
-        label=label or parse_label(host.label_set),
+        label=label_of(host.label_said, host.venue, host.label_set),
         public_key=known.public_key if known else NO_KEY,
         capability=said.capability,
         session="boinc",

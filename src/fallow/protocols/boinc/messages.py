@@ -193,7 +193,8 @@ class TaskXml:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerReply:
-    """dont_use_dcf and scheduler_version are always said. code_sign_key: "" when the client has it."""
+    """dont_use_dcf and scheduler_version are always said. code_sign_key: "" when the client has it.
+    code_sign_key_signature: by the key that the client has, when ours is another one."""
 
     project_name: str
     request_delay_seconds: float
@@ -210,5 +211,6 @@ class SchedulerReply:
     app_versions: Sequence[AppVersionXml] = ()
     tasks: Sequence[TaskXml] = ()
     code_sign_key: str = ""
+    code_sign_key_signature: str = ""
     no_processors: bool = False
     is_down: bool = False

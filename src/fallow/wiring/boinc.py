@@ -1,0 +1,49 @@
+"""The BOINC door's parts, put together: keys, the runner's versions, calls, files, and the roles behind them."""
+
+from fallow.control.boinc.app_versions import AppVersions
+from fallow.control.boinc.calls import Calls
+from fallow.control.boinc.handing_out import HandingOut
+from fallow.control.boinc.signing_key import SigningKeys
+from fallow.control.boinc.tasks import Tasks
+from fallow.control.boinc.uploads import Uploads
+from fallow.control.boinc.users import BoincUsers
+from fallow.control.places import Places
+from fallow.control.scheduler import Scheduler
+from fallow.control.work import Work
+from fallow.protocols.boinc import signing
+from fallow.settings import Settings
+from fallow.store.port import Store
+from fallow.web.boinc.parts import Boinc
+from fallow.web.boinc.tickets import Tickets
+from fallow.wiring.runner import build_runner
+
+
+def boinc_of(
+    store: Store,
+    places: Places,
+    settings: Settings,
+    users: BoincUsers,
+    work: Work,
+    scheduler: Scheduler,
+    secret: bytes,
+) -> Boinc:
+    """secret: behind the tokens in files' names. Publishes this release's runner if nobody has."""
+    keys = SigningKeys(store, signing, offline=settings.boinc_sign_offline)
+    versions = AppVersions(store, places.artifacts, places.clock, keys, signing)
+    if settings.boinc and runs_door(settings):
+        keys.ensure()
+        versions.publish(build_runner())
+    tasks = Tasks(store)
+    return Boinc(
+        secret=secret,
+        calls=Calls(store, places.clock, settings, users, work, HandingOut(scheduler, settings)),
+        tasks=tasks,
+        tickets=Tickets(tasks, settings, secret),
+        uploads=Uploads(store, places),
+        versions=versions,
+    )
+
+
+def runs_door(settings: Settings) -> bool:
+    """Whether this process answers requests."""
+    return bool({"all", "door"} & {each.strip() for each in settings.roles.split(",")})
