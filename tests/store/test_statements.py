@@ -92,7 +92,8 @@ def plan_of(connection: psycopg.Connection[tuple[str]], name: str) -> str:
 def test_both_dialects_have_the_same_statements_but_for_locks() -> None:
     only = set(statements("sqlite")) ^ set(statements("postgresql"))
     locks = {"next_chunk_id_lock", "reading_story"}
-    assert only == locks | {"leasable_attempts", "lease", "extend_all"}
+    leases = {"leasable_attempts", "lease", "leasable_kept_attempts", "lease_kept"}
+    assert only == locks | leases | {"extend_all"}
 
 
 def test_a_statement_without_a_sentence_is_refused() -> None:

@@ -1,5 +1,7 @@
 """A job with chunks in a store, and the few steps that most tests take."""
 
+from dataclasses import replace
+
 from fallow.core.changes import Change, MoveAttempt, MoveChunk
 from fallow.core.chunk import Answer, Artifact, Case, Extent
 from fallow.core.job import Input, JobSpec, VerifyMethod, VerifyPolicy
@@ -43,10 +45,19 @@ class Yard:
         with store.transaction() as tx:
             tx.add_account("acme", "Acme", T0)
 
-    def job(self, chunks: int = 0, opened: int = 0, name: str = "job-1", quorum: int = 1, priority: int = 0) -> JobRow:
+    def job(
+        self,
+        chunks: int = 0,
+        opened: int = 0,
+        name: str = "job-1",
+        quorum: int = 1,
+        priority: int = 0,
+        verify: VerifyPolicy | None = None,
+    ) -> JobRow:
         """A job, its input read to the end, some of its chunks opened."""
+        asked = spec(name, quorum, priority)
         with self.store.transaction() as tx:
-            job = tx.add_job(spec(name, quorum, priority), "acme", T0, "key k-1")
+            job = tx.add_job(replace(asked, verify=verify or asked.verify), "acme", T0, "key k-1")
         self.jobs.append(job.job_key)
         with self.store.transaction() as tx:
             assert tx.claim_job("plan", "planner", T0, LEASE)

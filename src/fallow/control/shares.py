@@ -152,7 +152,7 @@ class Shares:
 
 
 def _available(jobs: Sequence[JobRow]) -> int:
-    return sum(job.counters.attempts_queued + job.counters.chunks_planned * job.spec.quorum for job in jobs)
+    return sum(job.counters.attempts_queued + job.counters.chunks_planned * job.spec.answers_first for job in jobs)
 
 
 def _by_account(tx: Tx, used: Mapping[JobKey, float]) -> dict[str, float]:

@@ -16,10 +16,10 @@ from fallow.control.places import Places
 from fallow.control.plugins import NotNow, Plugs
 from fallow.control.signatures import checker
 from fallow.control.work import apply_settled
-from fallow.core.agreement import consensus, same_lines
+from fallow.core.agreement import Voice, answers_needed, consensus, same_lines, voices
 from fallow.core.changes import Change, MoveAttempt, MoveChunk
 from fallow.core.chunk import Attempt, Case
-from fallow.core.job import Compare, JobSpec
+from fallow.core.job import Compare, Distinct, JobSpec
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
 from fallow.core.receipt import Check, Receipt, unseal
 from fallow.core.refusals import Code, Refusal
@@ -93,19 +93,18 @@ class Verifier:
             if one.fault and one.row.attempt.state is AttemptState.REPORTED
         ]
         chunk = case.chunk
-        if len(good) < spec.quorum:
-            cause = f"{len(good)} of {spec.quorum} answers are good"
-            return [
-                *changes,
-                MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.MORE, cause, answers_wanted=spec.quorum),
-            ]
-        found = consensus(good, spec.quorum, self._same(spec))
+        needed, voice = answers_needed(chunk, spec), self._voice(spec, good)
+        if (heard := voices(good, voice)) < needed:
+            wanted = needed + len(good) - heard
+            cause = f"{heard} of {needed} answers are good"
+            return [*changes, MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.MORE, cause, answers_wanted=wanted)]
+        found = consensus(good, needed, self._same(spec), voice)
         if found.canonical is None:
             wanted = len(good) + 1
             cause = f"{len(good)} answers do not agree"
             return [*changes, MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.MORE, cause, answers_wanted=wanted)]
         by_id = {a.attempt_id: a for a in good}
-        agreed = "hash, lines and signature are good" if spec.quorum == 1 else f"{len(found.agreeing)} answers agree"
+        agreed = "hash, lines and signature are good" if needed == 1 else f"{len(found.agreeing)} answers agree"
         for attempt_id in found.agreeing:
             if by_id[attempt_id].state is AttemptState.REPORTED:
                 changes.append(MoveAttempt(attempt_id, AttemptEvent.AGREE, agreed))
@@ -115,6 +114,15 @@ class Verifier:
                 changes.append(MoveAttempt(attempt_id, AttemptEvent.DISAGREE, cause))
         accept = MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.ACCEPT, "verified", canonical=found.canonical)
         return [*changes, accept]
+
+    def _voice(self, spec: JobSpec, answers: list[Attempt]) -> Voice | None:
+        """Whose word an answer is, where two of one account's machines are one word: one may have come late."""
+        if spec.verify.distinct is not Distinct.ACCOUNT or len(answers) < 2:
+            return None
+        with self._store.reading() as tx:
+            workers = {a.worker_id: tx.worker(a.worker_id) for a in answers if a.worker_id is not None}
+        accounts = {worker_id: row.account_id for worker_id, row in workers.items() if row is not None}
+        return lambda attempt: accounts.get(attempt.worker_id) if attempt.worker_id is not None else None
 
     def _fault(self, case: Case, spec: JobSpec, row: AttemptRow) -> str:
         """What is wrong with one answer: signature, items, bytes, the project's own check. Raises NotNow."""

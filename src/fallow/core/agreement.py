@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from fallow.core.chunk import Attempt
-from fallow.core.job import Compare, VerifyPolicy
+from fallow.core.chunk import Attempt, Chunk
+from fallow.core.job import Compare, JobSpec, VerifyPolicy
 from fallow.core.words import AttemptId
 
 Same = Callable[[Attempt, Attempt], bool]
+Voice = Callable[[Attempt], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,25 @@ class Consensus:
     differing: tuple[AttemptId, ...] = ()
 
 
-def consensus(answers: Sequence[Attempt], quorum: int, same: Same) -> Consensus:
-    """The first answer, oldest first, with which `quorum` answers agree, itself included.
+def answers_needed(chunk: Chunk, spec: JobSpec) -> int:
+    """Answers that must agree on this chunk. With adaptive replication one is enough until a worker that is not trusted
+    takes part: from then on answers_wanted is the quorum, or more, and the quorum is needed."""
+    return 1 if spec.verify.adaptive and chunk.answers_wanted == 1 else spec.quorum
+
+
+def voices(answers: Sequence[Attempt], voice: Voice | None) -> int:
+    """How many of the answers count: one for each voice. None: each has its own."""
+    return len(answers) if voice is None else len({voice(answer) for answer in answers})
+
+
+def consensus(answers: Sequence[Attempt], quorum: int, same: Same, voice: Voice | None = None) -> Consensus:
+    """The first answer, oldest first, with which answers of `quorum` voices agree, its own included.
 
     Source: BOINC sched/validate_util2.cpp, generic_check_set(), with the whole quorum instead of half of it.
     """
     for candidate in answers:
         agreeing = [a for a in answers if a is candidate or same(candidate, a)]
-        if len(agreeing) >= quorum:
+        if voices(agreeing, voice) >= quorum:
             ids = tuple(a.attempt_id for a in agreeing)
             return Consensus(candidate.attempt_id, ids, tuple(a.attempt_id for a in answers if a.attempt_id not in ids))
     return Consensus(None)

@@ -6,6 +6,7 @@ The store applies the same changes to the rows. This lets one call decide severa
 from collections.abc import Iterable
 from dataclasses import replace
 
+from fallow.core.agreement import answers_needed
 from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Attempt, Case, Chunk
 from fallow.core.job import JobSpec
@@ -32,10 +33,9 @@ def settle_stepwise(case: Case, spec: JobSpec, now: Micros) -> list[Change]:
     made: list[Change] = []
     while True:
         step = _accepted(case, spec) or next_changes(case, spec.retry, now)
-        # A disagreement may have raised what the whole wanted; its pieces start with the job's own quorum.
-        step = [
-            replace(change, answers_wanted=spec.quorum) if isinstance(change, CutChunk) else change for change in step
-        ]
+        # A disagreement may have raised what the whole wanted; its pieces start with what it needs.
+        needed = answers_needed(case.chunk, spec)
+        step = [replace(change, answers_wanted=needed) if isinstance(change, CutChunk) else change for change in step]
         if not step:
             return made
         made.extend(step)
@@ -51,7 +51,7 @@ def _accepted_at_once(case: Case, spec: JobSpec) -> list[Change]:
     if chunk.state is not ChunkState.OPEN or chunk.answers_wanted != 1 or len(case.attempts) != 1:
         return []
     attempt = case.attempts[0]
-    if attempt.state is not AttemptState.REPORTED or not attempt.checked or not _needs_no_comparison(spec):
+    if attempt.state is not AttemptState.REPORTED or not attempt.checked or not _needs_no_comparison(chunk, spec):
         return []
     return [
         MoveChunk(chunk.job_key, chunk.chunk_id, ChunkEvent.VERIFY, "the answer is in"),
@@ -59,14 +59,14 @@ def _accepted_at_once(case: Case, spec: JobSpec) -> list[Change]:
     ]
 
 
-def _needs_no_comparison(spec: JobSpec) -> bool:
-    return spec.quorum == 1 and not spec.plugins.verifier
+def _needs_no_comparison(chunk: Chunk, spec: JobSpec) -> bool:
+    return answers_needed(chunk, spec) == 1 and not spec.plugins.verifier
 
 
 def _accepted(case: Case, spec: JobSpec) -> list[Change]:
     """The verdict on a chunk that needs no comparison and no further look at its bytes."""
     chunk = case.chunk
-    if chunk.state is not ChunkState.VERIFYING or not _needs_no_comparison(spec):
+    if chunk.state is not ChunkState.VERIFYING or not _needs_no_comparison(chunk, spec):
         return []
     checked = next((a for a in case.attempts if a.state is AttemptState.REPORTED and a.checked), None)
     return [] if checked is None else _accepting(chunk, checked)

@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass
 
+from fallow.core.words import WorkerId
+
+
+def is_volunteer(worker_id: WorkerId | None) -> bool:
+    """Whether the worker is a BOINC client: it calls seldom, and nothing of it is extended by heartbeats."""
+    return worker_id is not None and worker_id.startswith("b-")
+
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:

@@ -10,6 +10,7 @@ from typing import Protocol
 from fallow.core.changes import Change, CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chapter import UNKNOWN
 from fallow.core.chunk import Answer, Attempt, Chunk, ItemFault
+from fallow.core.job import Homogeneous, JobSpec
 from fallow.core.lifecycle import (
     CHUNK_OVER,
     AttemptEvent,
@@ -19,6 +20,7 @@ from fallow.core.lifecycle import (
     chunk_after,
 )
 from fallow.core.transition import FAULTS_COUNTED
+from fallow.core.volunteers import is_volunteer
 from fallow.core.words import AttemptId, AttemptState, ChunkId, ChunkState, JobKey, Micros
 from fallow.store.ledger import ATTEMPTS_ERRORED, ITEMS_DONE, ITEMS_ERROR, ITEMS_FAILED, OF_ATTEMPT, OF_CHUNK, Ledger
 from fallow.store.port import ChunkRef, Touched
@@ -70,6 +72,12 @@ REPORT_ATTEMPT = (*MOVE_ATTEMPT, *ANSWER_COLUMNS)
 # With these an attempt is over, or as good as: its worker is through with it.
 _ENDS = frozenset({AttemptEvent.REPORT, AttemptEvent.FAIL, AttemptEvent.EXPIRE, AttemptEvent.DROP, AttemptEvent.ABORT})
 
+# These say how a worker has done: a volunteer's reputation and credit follow from them.
+_VERDICTS = frozenset(
+    {AttemptEvent.AGREE, AttemptEvent.DISAGREE, AttemptEvent.FAIL, AttemptEvent.EXPIRE, AttemptEvent.ABORT}
+)
+INSERT_VERDICT = ("attempt_id", "event")
+
 
 @dataclass(slots=True)
 class ChunkNow:
@@ -119,6 +127,7 @@ class Rows(Protocol):
         ...
 
     def chunk_numbers(self, job_key: JobKey, count: int) -> range: ...
+    def spec(self, job_key: JobKey) -> JobSpec: ...
 
 
 def apply(rows: Rows, changes: Sequence[Change], now: Micros, by: str) -> Touched:
@@ -151,6 +160,8 @@ class _Work:
         self._born_chunks: list[Row] = []
         self._queued: list[Row] = []
         self._salvaged: list[Row] = []
+        self._verdicts: list[Row] = []
+        self._heirs: list[tuple[CutChunk, ChunkId]] = []
         self._numbers = iter(rows.attempt_numbers(sum(map(_births, changes))))
         self._chunk_numbers = _chunk_numbers(rows, changes)
         self.new_chunks: list[ChunkRef] = []
@@ -170,6 +181,8 @@ class _Work:
         if change.event in _ENDS:
             found.over_at = self._now
         self._attempts[change.attempt_id] = found
+        if change.event in _VERDICTS and is_volunteer(attempt.worker_id):
+            self._verdicts.append((change.attempt_id, change.event.value))
         key, chunk_id, attempt_id, cause = attempt.job_key, attempt.chunk_id, attempt.attempt_id, change.cause
         self._tell_attempt(key, chunk_id, attempt_id, before, after, change.event, cause, age, _word(found, before))
 
@@ -240,6 +253,7 @@ class _Work:
         self._tell_chunk(change.job_key, chunk_id, planned, opened, ChunkEvent.OPEN, cause)
         if change.salvage is not None:
             self._salvage(change, chunk_id, self._rows.attempt_now(change.salvage))
+            self._heirs.append((change, chunk_id))
         self._queue(change.job_key, chunk_id, change.answers_wanted - (change.salvage is not None))
         self.new_chunks.append(ChunkRef(change.job_key, chunk_id))
 
@@ -328,9 +342,19 @@ class _Work:
             many("insert_queued", INSERT_QUEUED, self._queued)
         if self._salvaged:
             many("insert_salvaged", INSERT_SALVAGED, self._salvaged)
+        for change, chunk_id in self._heirs:
+            self._inherit_class(change, chunk_id)
+        if self._verdicts:
+            many("insert_verdicts", INSERT_VERDICT, self._verdicts)
         self._write_attempts()
         if self._chunks:
             many("update_chunks", UPDATE_CHUNK, [_chunk_values(each) for each in self._chunks.values()])
+
+    def _inherit_class(self, change: CutChunk, chunk_id: ChunkId) -> None:
+        """The head of a failed attempt is an answer: a second one must come from the same class of machines."""
+        if self._rows.spec(change.job_key).verify.homogeneous is not Homogeneous.NONE:
+            params = {"job_key": change.job_key, "parent_id": change.parent_id, "chunk_id": chunk_id}
+            self._rows.session.run("inherit_chunk_class", params)
 
     def _write_attempts(self) -> None:
         for each in self._chunks.values():

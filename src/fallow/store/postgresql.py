@@ -128,8 +128,8 @@ class PostgresTransaction(Transaction):
         session.take_picture()
         return super().story_mark()
 
-    def _lease_rows(self, params: dict[str, object]) -> list[Row]:
-        return sorted(self.session.all("lease", params))
+    def _lease_rows(self, params: dict[str, object], leasable: str = "leasable_attempts") -> list[Row]:
+        return sorted(self.session.all("lease" if leasable == "leasable_attempts" else "lease_kept", params))
 
     def extend(self, worker_id: WorkerId, attempt_ids: Sequence[AttemptId], deadline: Micros) -> list[AttemptId]:
         self._forget_locked()

@@ -21,6 +21,14 @@ from fallow.store.port.boinc import (
     VerdictRow,
     WorkerKeyRow,
 )
+from fallow.store.port.boinc_submit import (
+    AbortRow,
+    BoincBatchRow,
+    BoincJobRow,
+    BoincSubmitTx,
+    JobFileRow,
+    StandingRow,
+)
 from fallow.store.port.charts import CellCount, CellRun, ChartsTx, FailureGroup, FaultGroup, RecentWork, Span
 from fallow.store.port.feeds import FeedPart, FeedRow, FeedsTx
 from fallow.store.port.fleet import FleetTx, WorkerAttempt, WorkerBucket, WorkerRecord
@@ -51,13 +59,27 @@ from fallow.store.port.work import (
     PlannedChunk,
     ResultRow,
     StoryRow,
+    Terms,
     Touched,
     WorkerRow,
     WorkTx,
 )
 
 
-class Tx(WorkTx, PeopleTx, FeedsTx, OpenaiTx, NoticesTx, FleetTx, StandingTx, ChartsTx, LiveLogsTx, BoincTx, Protocol):
+class Tx(
+    WorkTx,
+    PeopleTx,
+    FeedsTx,
+    OpenaiTx,
+    NoticesTx,
+    FleetTx,
+    StandingTx,
+    ChartsTx,
+    LiveLogsTx,
+    BoincTx,
+    BoincSubmitTx,
+    Protocol,
+):
     """One transaction."""
 
 
@@ -87,11 +109,14 @@ class Store(Protocol):
 
 __all__ = [
     "ALWAYS",
+    "AbortRow",
     "AccountRow",
     "Addressee",
     "AppVersionRow",
     "AttemptRow",
     "BatchRow",
+    "BoincBatchRow",
+    "BoincJobRow",
     "BoincResultRow",
     "BoincUserRow",
     "CellCount",
@@ -108,6 +133,7 @@ __all__ = [
     "FileRow",
     "GrantRow",
     "HostRow",
+    "JobFileRow",
     "JobRow",
     "KeyRow",
     "Leased",
@@ -124,10 +150,12 @@ __all__ = [
     "SessionRow",
     "SigninFailureRow",
     "Span",
+    "StandingRow",
     "Store",
     "StoryRow",
     "SubmitRight",
     "TeamRow",
+    "Terms",
     "Touched",
     "TryRow",
     "Tx",

@@ -76,6 +76,16 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a lease keeps to beside the usual. class_name: chunks whose attempts are kept to another class of machines
+    are passed over; "": any. account_id: so are those of which this account's workers hold or answered one; "": none.
+    """
+
+    class_name: str = ""
+    account_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRow:
     """An attempt with all that is known of it. envelope: the signed receipt, b"" if there is none."""
 
@@ -315,13 +325,24 @@ class WorkTx(Protocol):
 
     # attempts
     def lease(
-        self, job_key: JobKey, worker_id: WorkerId, limit: int, now: Micros, deadline: Micros, same_after: Micros
+        self,
+        job_key: JobKey,
+        worker_id: WorkerId,
+        limit: int,
+        now: Micros,
+        deadline: Micros,
+        same_after: Micros,
+        terms: Terms | None = None,
     ) -> list[Leased]:
         """Up to `limit` queued attempts of the job, oldest first, now leased by this worker until `deadline`.
 
         Never two of one chunk, never one of a chunk that this worker holds or has answered well; and one of a chunk
         that it failed, lost or answered with bad bytes only if the attempt was queued at or before `same_after`. SKIP
-        LOCKED on PostgreSQL."""
+        LOCKED on PostgreSQL. With `terms` the chunks are locked too, and classes are kept from now on."""
+        ...
+
+    def raise_answers(self, job_key: JobKey, chunk_ids: Sequence[ChunkId], wanted: int) -> list[Case]:
+        """Those of the chunks that are open or verifying and wanted fewer answers; they want so many now. Locked."""
         ...
 
     def extend(self, worker_id: WorkerId, attempt_ids: Sequence[AttemptId], deadline: Micros) -> list[AttemptId]:

@@ -64,6 +64,26 @@ UPDATE attempt SET state = :state, over_at = coalesce(:over_at, over_at), late =
 UPDATE attempt SET state = 'leased', worker_id = :worker_id, leased_at = :now, deadline = :deadline
  WHERE attempt_id = :attempt_id;
 
+-- keep_chunk_classes
+-- From now on these chunks' attempts are kept to a class of machines.
+INSERT INTO chunk_class (job_key, chunk_id, class) VALUES (:job_key, :chunk_id, :class)
+    ON CONFLICT (job_key, chunk_id) DO UPDATE SET class = excluded.class;
+
+-- inherit_chunk_class
+-- A piece keeps to the class of the chunk that it was cut from.
+INSERT INTO chunk_class (job_key, chunk_id, class)
+SELECT k.job_key, :chunk_id, k.class FROM chunk_class AS k WHERE k.job_key = :job_key AND k.chunk_id = :parent_id;
+
+-- raise_answers
+-- Chunks want more answers than before.
+UPDATE chunk SET answers_wanted = :wanted, version = version + 1
+ WHERE job_key = :job_key AND chunk_id = :chunk_id;
+
+-- insert_verdicts
+-- Attempts of volunteers that came to an end.
+INSERT INTO boinc_verdict (attempt_id, event)
+VALUES (:attempt_id, :event);
+
 -- extend
 -- One lease that this worker still holds now ends later.
 UPDATE attempt SET deadline = :deadline

@@ -205,7 +205,7 @@ class ChunkVerbs(JobVerbs):
             return 0
         active = [a for case in cases for a in case.attempts if a.state in _TAKEN_BACK]
         self.apply([MoveAttempt(a.attempt_id, _TAKEN_BACK[a.state], "its run is over") for a in active], now, by)
-        wanted = self.spec(job_key).quorum
+        wanted = self.spec(job_key).answers_first
         deltas = self.ledger.deltas(job_key)
         rows: list[Row] = []
         old_answers: list[Row] = []

@@ -124,6 +124,59 @@ UPDATE attempt AS t SET state = 'leased', worker_id = :worker_id, leased_at = :n
 RETURNING a.attempt_id, a.chunk_id, a.item_start, a.item_count, a.extent_start, a.extent_length, a.extent_skip,
        a.extent_sha256, a.queued_at;
 
+-- lease_kept
+-- The same for a job that keeps its answers apart: not of a chunk that is kept to another class of machines while an
+-- attempt of that class is at it or has answered, and none of which the account's workers hold or have answered one.
+-- The chunks are locked too, without waiting for one: more answers may be asked for at once.
+WITH a AS MATERIALIZED (
+SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
+       c.extent_sha256, a.queued_at
+  FROM attempt AS a CROSS JOIN LATERAL (
+       SELECT k.state, k.attempts_after, k.item_start, k.item_count, k.extent_start, k.extent_length, k.extent_skip,
+              k.extent_sha256
+         FROM chunk AS k WHERE k.job_key = a.job_key AND k.chunk_id = a.chunk_id OFFSET 0) AS c
+ WHERE a.job_key = :job_key AND a.state = 'queued' AND c.state IN ('open', 'verifying') AND NOT EXISTS (
+       SELECT 1 FROM attempt AS twin
+        WHERE twin.job_key = a.job_key AND twin.chunk_id = a.chunk_id AND twin.attempt_id <> a.attempt_id
+          AND twin.attempt_id + 0 > c.attempts_after
+          AND ((twin.state = 'queued' AND twin.attempt_id < a.attempt_id)
+               OR (twin.worker_id = :worker_id AND (twin.state IN ('leased', 'reported', 'valid')
+                   OR (twin.state IN ('errored', 'lost', 'aborted', 'invalid') AND a.queued_at > :same_after)))
+               OR (:class_name <> '' AND twin.state IN ('leased', 'reported', 'valid') AND EXISTS (
+                   SELECT 1 FROM chunk_class AS k
+                    WHERE k.job_key = a.job_key AND k.chunk_id = a.chunk_id AND k.class <> :class_name OFFSET 0))
+               OR (:account_id <> '' AND twin.state IN ('leased', 'reported', 'valid') AND EXISTS (
+                   SELECT 1 FROM worker AS w
+                    WHERE w.worker_id = twin.worker_id AND w.account_id = :account_id OFFSET 0)))
+       OFFSET 0)
+ ORDER BY a.attempt_id LIMIT :limit FOR NO KEY UPDATE OF a SKIP LOCKED),
+k AS MATERIALIZED (
+SELECT k.chunk_id FROM chunk AS k WHERE k.job_key = :job_key AND k.chunk_id = ANY(ARRAY(SELECT a.chunk_id FROM a))
+   FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE attempt AS t SET state = 'leased', worker_id = :worker_id, leased_at = :now, deadline = :deadline
+  FROM a JOIN k ON k.chunk_id = a.chunk_id WHERE t.attempt_id = a.attempt_id
+RETURNING a.attempt_id, a.chunk_id, a.item_start, a.item_count, a.extent_start, a.extent_length, a.extent_skip,
+       a.extent_sha256, a.queued_at;
+
+-- keep_chunk_classes
+-- From now on these chunks' attempts are kept to a class of machines. Differs because a set is one statement here.
+INSERT INTO chunk_class (job_key, chunk_id, class)
+SELECT r.job_key, r.chunk_id, r.class
+  FROM json_to_recordset(:rows::json) AS r(job_key bigint, chunk_id bigint, class text)
+    ON CONFLICT (job_key, chunk_id) DO UPDATE SET class = excluded.class;
+
+-- raise_answers
+-- Chunks want more answers than before. Differs because a set is one statement here.
+UPDATE chunk AS c SET answers_wanted = r.wanted, version = c.version + 1
+  FROM json_to_recordset(:rows::json) AS r(wanted bigint, job_key bigint, chunk_id bigint)
+ WHERE c.job_key = r.job_key AND c.chunk_id = r.chunk_id;
+
+-- insert_verdicts
+-- Attempts of volunteers that came to an end. Differs because a set is one statement here.
+INSERT INTO boinc_verdict (attempt_id, event)
+SELECT r.attempt_id, r.event
+  FROM json_to_recordset(:rows::json) AS r(attempt_id bigint, event text);
+
 -- claimable_job
 -- One job that needs :what and that nobody else holds; a job whose planner is far ahead of the fleet can wait, and so
 -- can a feed of which all is planned.

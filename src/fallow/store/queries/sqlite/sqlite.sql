@@ -61,6 +61,27 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
                    OR (twin.state IN ('errored', 'lost', 'aborted', 'invalid') AND a.queued_at > :same_after)))))
  ORDER BY a.attempt_id LIMIT :limit;
 
+-- leasable_kept_attempts
+-- The same for a job that keeps its answers apart: not of a chunk that is kept to another class of machines while an
+-- attempt of that class is at it or has answered, and none of which the account's workers hold or have answered one.
+SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
+       c.extent_sha256, a.queued_at
+  FROM attempt AS a INDEXED BY attempt_queued
+ CROSS JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
+ WHERE a.job_key = :job_key AND a.state = 'queued' AND c.state IN ('open', 'verifying') AND NOT EXISTS (
+       SELECT 1 FROM attempt AS twin
+        WHERE twin.job_key = a.job_key AND twin.chunk_id = a.chunk_id AND twin.attempt_id <> a.attempt_id
+          AND twin.attempt_id > c.attempts_after
+          AND ((twin.state = 'queued' AND twin.attempt_id < a.attempt_id)
+               OR (twin.worker_id = :worker_id AND (twin.state IN ('leased', 'reported', 'valid')
+                   OR (twin.state IN ('errored', 'lost', 'aborted', 'invalid') AND a.queued_at > :same_after)))
+               OR (:class_name <> '' AND twin.state IN ('leased', 'reported', 'valid') AND EXISTS (
+                   SELECT 1 FROM chunk_class AS k
+                    WHERE k.job_key = a.job_key AND k.chunk_id = a.chunk_id AND k.class <> :class_name))
+               OR (:account_id <> '' AND twin.state IN ('leased', 'reported', 'valid') AND EXISTS (
+                   SELECT 1 FROM worker AS w WHERE w.worker_id = twin.worker_id AND w.account_id = :account_id))))
+ ORDER BY a.attempt_id LIMIT :limit;
+
 -- delete_story
 -- Some of a job's story.
 DELETE FROM story WHERE story_id IN (SELECT story_id FROM story WHERE job_key = :job_key LIMIT :limit);
