@@ -55,7 +55,7 @@ MAY_IMPORT = {
 BARE_ROOMS = ("core", "harness", "clock")
 """Rooms that use the standard library only."""
 
-ONE_FILE = ("engines", "contracts", "slot", "receipts", "staging", "assignment")
+ONE_FILE = ("engines", "contracts", "slot", "receipts", "staging", "assignment", "volunteer")
 """Parts of the worker that also build into one file for machines where nothing can be installed: they, and whatever of
 the worker they import, use the standard library and core only."""
 

@@ -54,12 +54,23 @@ class LayoutUnavailable(Exception):
 class Images:
     """The images of one engine. Blobs are cached on disk by digest, so that a sister image fetches only what is new."""
 
-    def __init__(self, directory: Path, engine: OciEngine, server: str, find: Callable[[str], Layout]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        engine: OciEngine,
+        server: str,
+        find: Callable[[str], Layout],
+        cache_bytes_max: int = CACHE_BYTES_MAX,
+        unreachable: Callable[[TransferFailed], None] = lambda _: None,
+    ) -> None:
+        """unreachable: hears of each failed transfer first, and may raise instead of having it made a fault."""
         self._directory = directory
         self._blobs = directory / "blobs" / "sha256"
         self._engine = engine
         self._server = server
         self._find = find
+        self._cache_bytes_max = cache_bytes_max
+        self._unreachable = unreachable
         self._present: dict[str, str] = {}
         self._lock = threading.Lock()  # one image at a time: two slots want the same one, and the disk is one
 
@@ -87,7 +98,10 @@ class Images:
         except LayoutUnavailable as gone:
             return _missing(need, str(gone))
         except TransferFailed as failed:
-            return aborted(control.reason) if control.stopped else _missing(need, f"{failed}.")
+            if control.stopped:
+                return aborted(control.reason)
+            self._unreachable(failed)
+            return _missing(need, f"{failed}.")
         except OSError as wrong:
             if wrong.errno in {errno.ENOSPC, errno.EDQUOT}:
                 return disk_full()
@@ -191,7 +205,7 @@ class Images:
         blobs = sorted(self._blobs.iterdir(), key=lambda path: path.stat().st_mtime)
         size = sum(path.stat().st_size for path in blobs)
         for path in blobs:
-            if size + needed <= CACHE_BYTES_MAX:
+            if size + needed <= self._cache_bytes_max:
                 return
             size -= path.stat().st_size
             path.unlink()
