@@ -8,6 +8,7 @@ import typer
 from fallow.cli import (
     accounts,
     admin,
+    boinc,
     doctor,
     image,
     job,
@@ -54,6 +55,7 @@ for part in (
     accounts,
     model,
     notices,
+    boinc,
     image,
     sim,
     version,

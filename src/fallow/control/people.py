@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fallow.clock import Clock
 from fallow.control.accounts import Accounts
+from fallow.control.boinc.machines import Machines
 from fallow.control.boinc.sign_up import BoincAccounts
 from fallow.control.boinc.users import BoincUsers
 from fallow.control.boinc.worker_keys import WorkerKeys
@@ -29,6 +30,7 @@ class People:
     boinc_users: BoincUsers
     boinc_accounts: BoincAccounts
     worker_keys: WorkerKeys
+    machines: Machines
     secret: bytes
 
 
@@ -45,5 +47,6 @@ def people_of(store: Store, clock: Clock, keys: Keys, settings: Settings, secret
         boinc_users=boinc,
         boinc_accounts=BoincAccounts(store, clock, boinc, passwords, tries, settings),
         worker_keys=WorkerKeys(store, clock, boinc),
+        machines=Machines(store, boinc),
         secret=secret,
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 from fallow.core.words import ChunkState, JobState
 from fallow.protocols.rest.accounts import AccountView, GrantView, Me, PasswordLink, SessionView
+from fallow.protocols.rest.boinc import BoincKey, HostView, NewWorkerKey, WorkerKeyView
 from fallow.protocols.rest.estimates import EstimateView
 from fallow.protocols.rest.jobs import (
     AttemptView,
@@ -401,3 +402,27 @@ class AsyncClient:
     async def send_again(self, delivery_id: str) -> DeliveryDetail:
         """Sends it again, under the same id, with a new round of tries."""
         return await called(self._sync.send_again, delivery_id)
+
+    async def boinc_key(self, account_id: str | None = None) -> BoincKey:
+        """The key with which BOINC clients attach, and the command that does it."""
+        return await called(self._sync.boinc_key, account_id)
+
+    async def renew_boinc_key(self, account_id: str | None = None) -> BoincKey:
+        """A new key; the old one opens nothing any more."""
+        return await called(self._sync.renew_boinc_key, account_id)
+
+    async def worker_keys(self, account_id: str | None = None) -> list[WorkerKeyView]:
+        """Keys of single machines."""
+        return await called(self._sync.worker_keys, account_id)
+
+    async def add_worker_key(self, name: str, account_id: str | None = None) -> NewWorkerKey:
+        """A key for one machine, the first that uses it; its `key` is shown this once."""
+        return await called(self._sync.add_worker_key, name, account_id)
+
+    async def revoke_worker_key(self, key_id: str, account_id: str | None = None) -> None:
+        """The machine that has it gets no work any more."""
+        return await called(self._sync.revoke_worker_key, key_id, account_id)
+
+    async def boinc_hosts(self, account_id: str | None = None, limit: int = 100) -> list[HostView]:
+        """Machines with a BOINC client, newest first: all for operators, one's own for others."""
+        return await called(self._sync.boinc_hosts, account_id, limit)

@@ -96,7 +96,17 @@ _MODULES = {
     "async_jobs.py": (_HEAD_JOBS, (Face(_JOB, (("job", "Job"),)), Face(_FEED, (("feeds", "Feed"),)))),
     "async_client.py": (
         _HEAD,
-        (Face(_CLIENT, (("client", "Client"), ("people_calls", "PeopleCalls"), ("notice_calls", "NoticeCalls"))),),
+        (
+            Face(
+                _CLIENT,
+                (
+                    ("client", "Client"),
+                    ("people_calls", "PeopleCalls"),
+                    ("notice_calls", "NoticeCalls"),
+                    ("boinc_calls", "BoincCalls"),
+                ),
+            ),
+        ),
     ),
 }
 

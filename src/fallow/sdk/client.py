@@ -31,6 +31,7 @@ from fallow.protocols.rest.jobs import (
     WorkerList,
     WorkerView,
 )
+from fallow.sdk.boinc_calls import BoincCalls
 from fallow.sdk.downloads import OUTPUT_FILES, download_output
 from fallow.sdk.events import follow_events
 from fallow.sdk.feeds import Answers, Feed
@@ -51,7 +52,7 @@ DEFAULT_SERVER = "http://127.0.0.1:8420"
 _JSONL = {"content-type": "application/jsonl"}
 
 
-class Client(PeopleCalls, NoticeCalls):
+class Client(PeopleCalls, NoticeCalls, BoincCalls):
     """Speaks to one server. Every method raises fallow.Refusal when the server says no, with its code and remedy.
 
     server, token: else FALLOW_SERVER and FALLOW_TOKEN. May be used in a `with`; may be shared by threads.

@@ -25,6 +25,7 @@ from fallow.web import (
     readings,
     work,
 )
+from fallow.web.boinc import rest as boinc
 from fallow.web.boinc.app import build_boinc
 from fallow.web.boinc.attach import to_master
 from fallow.web.bounds import Bounds
@@ -105,6 +106,7 @@ def _described(door: Door) -> FastAPI:
         notices.router,
         feeds.router,
         accounts.router,
+        boinc.router,
     ):
         app.include_router(router)
     return app

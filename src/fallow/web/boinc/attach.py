@@ -40,6 +40,11 @@ def scheduler_url(settings: Settings) -> str:
     return f"{settings.base_url}/boinc/cgi"
 
 
+def attach_line(settings: Settings, key: str) -> str:
+    """The command that attaches a client with this key."""
+    return f"boinccmd --project_attach {master_url(settings)} {key}"
+
+
 def to_master(_request: Request) -> Response:
     """/boinc, as people type it."""
     return RedirectResponse("/boinc/", HTTPStatus.MOVED_PERMANENTLY)
