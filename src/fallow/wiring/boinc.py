@@ -1,5 +1,7 @@
 """The BOINC door's parts, put together: keys, the runner's versions, calls, files, and the roles behind them."""
 
+import structlog
+
 from fallow.control.boinc.app_versions import AppVersions
 from fallow.control.boinc.calls import Calls
 from fallow.control.boinc.handing_out import HandingOut
@@ -17,6 +19,8 @@ from fallow.web.boinc.parts import Boinc
 from fallow.web.boinc.tickets import Tickets
 from fallow.wiring.runner import build_runner
 
+_log = structlog.get_logger("fallow.boinc")
+
 
 def boinc_of(
     store: Store,
@@ -33,6 +37,8 @@ def boinc_of(
     if settings.boinc and runs_door(settings):
         keys.ensure()
         versions.publish(build_runner())
+        if warning := keys.warning():
+            _log.warning("boinc.signing_key", note=warning)
     tasks = Tasks(store)
     return Boinc(
         secret=secret,
