@@ -6,8 +6,8 @@ import pytest
 
 from fallow.core.credit import HALF_LIFE_SECONDS, add
 from fallow.core.lifecycle import JobEvent
-from fallow.core.words import AttemptId, JobKey, Micros, WorkerId
-from fallow.store.port import BoincUserRow, CreditRow, HostRow, ReputationRow, Store, Tx
+from fallow.core.words import AttemptId, ChunkId, JobKey, Micros, WorkerId
+from fallow.store.port import BoincUserRow, ChunkRef, CreditRow, HostRow, ReputationRow, Store, Tx
 from fallow.store.transaction import Transaction
 from tests.store.yard import SECOND, T0, Yard
 
@@ -29,7 +29,7 @@ def volunteer(tx: Tx, account: str, number: int) -> tuple[BoincUserRow, HostRow]
 def end(tx: Tx, rows: list[tuple[int, str]]) -> None:
     """As apply() does for attempts of volunteers."""
     assert isinstance(tx, Transaction)
-    tx.session.many("add_verdicts", ("attempt_id", "event"), rows)
+    tx.session.many("insert_verdicts", ("attempt_id", "event"), rows)
 
 
 def credit(attempt: int, host: HostRow, granted: float, at: Micros = LATER, job: int = 1) -> CreditRow:
@@ -42,7 +42,13 @@ def test_a_reputation_is_kept_and_todays_count_is_not_overwritten(store: Store) 
         tx.save_reputation(row)
         tx.save_reputation(replace(row, image="a"))
         assert tx.reputations(WORKER) == [replace(row, image="a"), row]
-        assert tx.reputations(WorkerId("b-2.1")) == []
+        assert tx.reputations(WorkerId("b-2.1")) == tx.reputations_of([]) == []
+        tx.save_reputations([replace(row, worker_id=WorkerId("b-2.1"))])
+        tx.save_reputations([])
+        assert tx.reputations_of([WorkerId("b-2.1"), WORKER, WORKER, WorkerId("b-3.1")]) == [
+            *tx.reputations(WORKER),
+            replace(row, worker_id=WorkerId("b-2.1")),
+        ]
         tx.count_sent(WORKER, IMAGE, 7, 4, quota=99)
         tx.save_reputation(replace(row, valid=11, quota=128, turnaround_seconds=60.0))
         [_, found] = tx.reputations(WORKER)
@@ -129,8 +135,10 @@ def test_verdicts_come_oldest_first_and_go(yard: Yard) -> None:
     job = yard.job(chunks=3, opened=3)
     leased = yard.lease(job, "b-1.1")
     with yard.store.transaction() as tx:
+        assert not tx.has_verdicts()
         end(tx, [(each.attempt_id, "agree") for each in leased])
     with yard.store.transaction() as tx:
+        assert tx.has_verdicts()
         rows = tx.verdicts(2)
         assert [row.attempt_id for row in rows] == [each.attempt_id for each in leased[:2]]
         [first, _] = rows
@@ -176,6 +184,9 @@ def test_what_a_chunks_attempts_earned_goes_with_the_job_and_the_totals_stay(yar
         rows = [credit(each.attempt_id, host, 4.0, job=job.job_key) for each in leased]
         tx.grant_credit(rows, HALF_LIFE_SECONDS)
         assert tx.credit_of_chunk(job.job_key, leased[0].chunk_id) == [rows[0]]
+        ref = ChunkRef(job.job_key, leased[0].chunk_id)
+        assert tx.granted_in([ref, ChunkRef(job.job_key, ChunkId(99))]) == {ref: 4.0}
+        assert tx.granted_in([]) == {}
         tx.move_job(job.job_key, JobEvent.FAIL, "", "test", LATER)
         tx.cancel_chunks(job.job_key, 9, LATER, "test")
     with yard.store.transaction() as tx:
@@ -185,3 +196,12 @@ def test_what_a_chunks_attempts_earned_goes_with_the_job_and_the_totals_stay(yar
         found = tx.host(host.host_id)
         assert found is not None
         assert found.earned.total == 8.0
+
+
+def test_a_verdict_brings_the_receipt_of_an_answer_that_agreed(yard: Yard) -> None:
+    job = yard.job(chunks=1, opened=1)
+    [leased] = yard.lease(job, "b-1.1")
+    yard.report(job, leased)
+    with yard.store.transaction() as tx:
+        [row] = tx.verdicts(9)
+    assert (row.event, row.envelope, row.over_at) == ("agree", b"envelope %d" % leased.attempt_id, T0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fallow.core.words import AttemptId, ChunkId, JobKey, Micros, WorkerId
+from fallow.store.port.work import ChunkRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class ReputationRow:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """A volunteer's attempt that came to an end, with what judging it needs. event: of core.lifecycle.AttemptEvent."""
+    """A volunteer's attempt that came to an end, with what judging it needs. event: of core.lifecycle.AttemptEvent.
+    envelope: the signed receipt of an answer that agreed, else b""."""
 
     verdict_id: int
     attempt_id: AttemptId
@@ -136,6 +138,7 @@ class VerdictRow:
     cpu_seconds: float
     leased_at: Micros
     over_at: Micros
+    envelope: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +265,20 @@ class BoincTx(Protocol):
 
     # reputation and credit
     def reputations(self, worker_id: WorkerId) -> list[ReputationRow]: ...
+    def reputations_of(self, worker_ids: Sequence[WorkerId]) -> list[ReputationRow]: ...
     def save_reputation(self, row: ReputationRow) -> None:
         """day and sent_today stay as they are where there is a row: count_sent() counts them."""
+        ...
+
+    def save_reputations(self, rows: Sequence[ReputationRow]) -> None:
+        """The same, in one statement; never two rows of one worker and image."""
         ...
 
     def count_sent(self, worker_id: WorkerId, image: str, day: int, count: int, quota: int) -> None:
         """So many more results were sent today; the row is made with this quota where there is none."""
         ...
 
+    def has_verdicts(self) -> bool: ...
     def verdicts(self, limit: int) -> list[VerdictRow]:
         """Oldest first, this transaction's until its end; none while another transaction has some. Those whose job is
         gone are forgotten."""
@@ -282,6 +291,10 @@ class BoincTx(Protocol):
         ...
 
     def credit_of_chunk(self, job_key: JobKey, chunk_id: ChunkId) -> list[CreditRow]: ...
+    def granted_in(self, refs: Sequence[ChunkRef]) -> dict[ChunkRef, float]:
+        """What each attempt of these chunks was granted; chunks of which none was are left out."""
+        ...
+
     def user_leaders(self, limit: int) -> list[tuple[BoincUserRow, str]]:
         """(user, name) of those that are listed and have earned something, best average first."""
         ...

@@ -16,15 +16,21 @@ VALUES (:worker_id, :image, :quota, :valid, :invalid, :errored, :valid_in_row, :
        invalid = excluded.invalid, errored = excluded.errored, valid_in_row = excluded.valid_in_row,
        seconds_per_item = excluded.seconds_per_item, turnaround_seconds = excluded.turnaround_seconds;
 
+-- reputations_of
+-- How workers have done, image by image.
+SELECT p.worker_id, p.image, p.quota, p.valid, p.invalid, p.errored, p.valid_in_row, p.day, p.sent_today,
+       p.seconds_per_item, p.turnaround_seconds
+  FROM json_each(:ids) AS r CROSS JOIN reputation AS p ON p.worker_id = r.value ORDER BY p.worker_id, p.image;
+
 -- count_sent
 -- So many more results were sent today.
 INSERT INTO reputation (worker_id, image, quota, day, sent_today) VALUES (:worker_id, :image, :quota, :day, :count)
     ON CONFLICT (worker_id, image) DO UPDATE SET day = excluded.day, sent_today = excluded.sent_today
        + CASE WHEN reputation.day = excluded.day THEN reputation.sent_today ELSE 0 END;
 
--- add_verdicts
--- Attempts of volunteers came to an end; what follows from it is for the creditor.
-INSERT INTO boinc_verdict (attempt_id, event) VALUES (:attempt_id, :event);
+-- has_verdicts
+-- Whether there is something for the creditor.
+SELECT 1 FROM boinc_verdict WHERE verdict_id > 0 LIMIT 1;
 
 -- lock_verdicts
 -- Whether nobody else is at the verdicts.
@@ -33,7 +39,7 @@ SELECT 1;
 -- verdicts
 -- Attempts of volunteers that came to an end, oldest first. Those of an erased job have only a number.
 SELECT v.verdict_id, v.attempt_id, v.event, a.job_key, a.chunk_id, a.worker_id, a.failure_class, c.item_count,
-       a.cpu_seconds, a.leased_at, a.over_at
+       a.cpu_seconds, a.leased_at, a.over_at, CASE WHEN v.event = 'agree' THEN a.envelope END
   FROM boinc_verdict AS v LEFT JOIN attempt AS a ON a.attempt_id = v.attempt_id
   LEFT JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
  WHERE v.verdict_id > 0 ORDER BY v.verdict_id LIMIT :limit;
@@ -57,6 +63,14 @@ RETURNING attempt_id;
 SELECT k.attempt_id, k.job_key, k.worker_id, k.account_id, k.at, k.claimed, k.granted
   FROM attempt AS a JOIN credit AS k ON k.attempt_id = a.attempt_id
  WHERE a.job_key = :job_key AND a.chunk_id = :chunk_id ORDER BY k.attempt_id;
+
+-- granted_in
+-- What each attempt of chunks was granted.
+SELECT a.job_key, a.chunk_id, max(k.granted)
+  FROM json_each(:refs) AS r CROSS JOIN attempt AS a ON a.job_key = json_extract(r.value, '$[0]')
+   AND a.chunk_id = json_extract(r.value, '$[1]')
+  JOIN credit AS k ON k.attempt_id = a.attempt_id
+ GROUP BY a.job_key, a.chunk_id;
 
 -- delete_credit
 -- Some of what a job's attempts earned; the totals stay.

@@ -1,7 +1,7 @@
 """What volunteers have done and earned: reputation, verdicts, credit, who leads."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from math import fsum
 from typing import Final
 
@@ -10,13 +10,14 @@ import msgspec
 from fallow.core.credit import add
 from fallow.core.volunteer_ids import host_of
 from fallow.core.words import AttemptId, ChunkId, JobKey, Micros, WorkerId
-from fallow.store.port import BoincUserRow, CreditRow, ReputationRow, TeamRow, VerdictRow
+from fallow.store.port import BoincUserRow, ChunkRef, CreditRow, ReputationRow, TeamRow, VerdictRow
 from fallow.store.session import Row
-from fallow.store.verbs.base import Verbs
+from fallow.store.verbs.base import Verbs, set_of
 from fallow.store.verbs.boinc_people import USER_WIDTH, team_of, user_of
 
 MICROS: Final = 1e6
 SET_EARNED: Final = ("total", "average", "at", "number", "was_at", "was_total")
+REPUTATION: Final = tuple(each.name for each in fields(ReputationRow))
 
 Sums = dict[object, list[CreditRow]]  # by host, account or team; None: of nobody
 
@@ -25,12 +26,23 @@ class CreditVerbs(Verbs):
     def reputations(self, worker_id: WorkerId) -> list[ReputationRow]:
         return [ReputationRow(*row) for row in self.session.all("reputations", {"worker_id": worker_id})]
 
+    def reputations_of(self, worker_ids: Sequence[WorkerId]) -> list[ReputationRow]:
+        ids = sorted(set(worker_ids))
+        return [ReputationRow(*row) for row in self.session.all("reputations_of", {"ids": ids})] if ids else []
+
     def save_reputation(self, row: ReputationRow) -> None:
-        self.session.run("save_reputation", asdict(row))
+        self.save_reputations([row])
+
+    def save_reputations(self, rows: Sequence[ReputationRow]) -> None:
+        if rows:
+            self.session.many("save_reputation", REPUTATION, [astuple(row) for row in rows])
 
     def count_sent(self, worker_id: WorkerId, image: str, day: int, count: int, quota: int) -> None:
         params = {"worker_id": worker_id, "image": image, "day": day, "count": count, "quota": quota}
         self.session.run("count_sent", params)
+
+    def has_verdicts(self) -> bool:
+        return self.session.one("has_verdicts", {}) is not None
 
     def verdicts(self, limit: int) -> list[VerdictRow]:
         if self.session.one("lock_verdicts", {}) is None:
@@ -72,6 +84,10 @@ class CreditVerbs(Verbs):
         rows = self.session.all("credit_of_chunk", {"job_key": job_key, "chunk_id": chunk_id})
         return [CreditRow(*row) for row in rows]
 
+    def granted_in(self, refs: Sequence[ChunkRef]) -> dict[ChunkRef, float]:
+        rows = self.session.all("granted_in", set_of(refs)) if refs else []
+        return {ChunkRef(row[0], row[1]): row[2] for row in rows}
+
     def user_leaders(self, limit: int) -> list[tuple[BoincUserRow, str]]:
         rows = self.session.all("user_leaders", {"limit": limit})
         return [(user_of(row), row[USER_WIDTH]) for row in rows]
@@ -98,7 +114,7 @@ def _plus(row: Row, came: Sequence[CreditRow], half_life: float) -> tuple[float,
 
 
 def _verdict_of(row: Row) -> VerdictRow:
-    number, attempt, event, job, chunk, worker, failure_class, items, cpu_seconds, leased, over = row
+    number, attempt, event, job, chunk, worker, failure_class, items, cpu_seconds, leased, over, envelope = row
     return VerdictRow(
         verdict_id=number,
         attempt_id=AttemptId(attempt),
@@ -111,4 +127,5 @@ def _verdict_of(row: Row) -> VerdictRow:
         cpu_seconds=cpu_seconds,
         leased_at=Micros(leased or over or 0),
         over_at=Micros(over or leased or 0),
+        envelope=bytes(envelope or b""),
     )

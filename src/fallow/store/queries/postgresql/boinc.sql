@@ -54,12 +54,6 @@ SELECT r.job_key, r.chunk_id, r.class
 -- Chunks may go to any class of machines. Differs because a set is an array here.
 DELETE FROM chunk_class WHERE job_key = :job_key AND chunk_id = ANY(:ids::bigint[]);
 
--- add_verdicts
--- Attempts of volunteers came to an end; what follows from it is for the creditor. Differs because a set is one statement
--- here.
-INSERT INTO boinc_verdict (attempt_id, event)
-SELECT r.attempt_id, r.event FROM json_to_recordset(:rows::json) AS r(attempt_id bigint, event text);
-
 -- lock_verdicts
 -- Whether nobody else is at the verdicts, and nobody will be until this transaction ends. Differs because only a lock
 -- makes it so here.
@@ -79,6 +73,35 @@ SELECT r.attempt_id, r.job_key, r.worker_id, r.account_id, r.at, r.claimed, r.gr
  ORDER BY r.attempt_id
     ON CONFLICT (attempt_id) DO NOTHING
 RETURNING attempt_id;
+
+-- reputations_of
+-- How workers have done, image by image. Differs because a set is an array here.
+SELECT p.worker_id, p.image, p.quota, p.valid, p.invalid, p.errored, p.valid_in_row, p.day, p.sent_today,
+       p.seconds_per_item, p.turnaround_seconds
+  FROM reputation AS p WHERE p.worker_id = ANY(:ids::text[]) ORDER BY p.worker_id, p.image;
+
+-- save_reputation
+-- How a worker has done with an image; how much it was sent today stays as it is. Differs because a set is one statement
+-- here.
+INSERT INTO reputation (worker_id, image, quota, valid, invalid, errored, valid_in_row, day, sent_today,
+                        seconds_per_item, turnaround_seconds)
+SELECT r.worker_id, r.image, r.quota, r.valid, r.invalid, r.errored, r.valid_in_row, r.day, r.sent_today,
+       r.seconds_per_item, r.turnaround_seconds
+  FROM json_to_recordset(:rows::json) AS r(worker_id text, image text, quota bigint, valid bigint, invalid bigint,
+       errored bigint, valid_in_row bigint, day bigint, sent_today bigint, seconds_per_item double precision,
+       turnaround_seconds double precision)
+ ORDER BY r.worker_id, r.image
+    ON CONFLICT (worker_id, image) DO UPDATE SET quota = excluded.quota, valid = excluded.valid,
+       invalid = excluded.invalid, errored = excluded.errored, valid_in_row = excluded.valid_in_row,
+       seconds_per_item = excluded.seconds_per_item, turnaround_seconds = excluded.turnaround_seconds;
+
+-- granted_in
+-- What each attempt of chunks was granted. Differs because a set is two arrays here.
+SELECT a.job_key, a.chunk_id, max(k.granted)
+  FROM unnest(:job_keys::bigint[], :chunk_ids::bigint[]) AS r(job_key, chunk_id)
+  JOIN attempt AS a ON a.job_key = r.job_key AND a.chunk_id = r.chunk_id
+  JOIN credit AS k ON k.attempt_id = a.attempt_id
+ GROUP BY a.job_key, a.chunk_id;
 
 -- delete_credit
 -- Some of what a job's attempts earned; the totals stay. Differs because a set is an array here.
