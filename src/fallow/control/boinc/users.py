@@ -147,13 +147,13 @@ class BoincUsers:
         """The caller's own, or an account's for operators. Raises Refusal STATE_CONFLICT for a disabled account."""
         caller.needs_owner()
         wanted = account_id or caller.account_id
-        with self._store.transaction() as tx:
-            account = tx.account(wanted)
-            if account is None or not (caller.sees_all or caller.account_id == wanted):
-                raise _no_account()
-            if account.disabled_at is not None:
-                raise Refusal(Code.STATE_CONFLICT, "The account is disabled.", "Enable it first.")
-            return self.ensured(tx, wanted, self._clock.now())
+        with self._store.reading() as tx:
+            account, user = tx.account(wanted), tx.boinc_user(wanted)
+        if account is None or not (caller.sees_all or caller.account_id == wanted):
+            raise _no_account()
+        if account.disabled_at is not None:
+            raise Refusal(Code.STATE_CONFLICT, "The account is disabled.", "Enable it first.")
+        return user or self._made(wanted)
 
     def _derived(self, account_id: str, version: int) -> str:
         said = f"boinc-key\n{account_id}\n{version}".encode()

@@ -13,6 +13,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Scope
 from fallow.protocols.rest.refusals import status_of
 from fallow.web.deps import Door, TheDoor
+from fallow.web.ui.boinc_part import boinc_part
 from fallow.web.ui.figures import short
 from fallow.web.ui.rendering import render, see_other
 from fallow.web.ui.visitor import Acting, Visiting, Visitor
@@ -39,7 +40,7 @@ Password = Annotated[str, Form(max_length=2 * PASSWORD_MAX)]
 @router.get(PAGE)
 def account(door: TheDoor, request: Request, who: Visiting) -> Response:
     """Everything of one's own."""
-    return _page(door, request, who)
+    return page(door, request, who)
 
 
 @router.post(PAGE)
@@ -48,7 +49,7 @@ def change(door: TheDoor, request: Request, who: Acting, name: Line, email: Line
     try:
         door.people.accounts.change(who.caller, who.caller.account_id, Asked(name=name, email=email.strip()))
     except Refusal as refusal:
-        return _page(door, request, who, problem=refusal)
+        return page(door, request, who, problem=refusal)
     return see_other(PAGE, "done", "Your details are changed.")
 
 
@@ -62,7 +63,7 @@ def change_password(
             raise Refusal(Code.BAD_REQUEST, "The two new passwords differ.", "Type the same one twice.")
         door.people.accounts.change_password(who.caller, old, new)
     except Refusal as refusal:
-        return _page(door, request, who, problem=refusal)
+        return page(door, request, who, problem=refusal)
     return see_other(PAGE, "done", "Your password is changed. All other browsers are signed out.")
 
 
@@ -82,8 +83,8 @@ def make_key(
         caller, label = who.caller, checked_name(name)
         row, key = door.keys.create(caller, label, frozenset(scope), caller.account_id, days * 86400 or None)
     except Refusal as refusal:
-        return _page(door, request, who, problem=refusal)
-    return _page(door, request, who, new_key=(row.name, key))
+        return page(door, request, who, problem=refusal)
+    return page(door, request, who, new_key=(row.name, key))
 
 
 @router.post(f"{PAGE}/keys/revoke")
@@ -113,13 +114,14 @@ def browser_name(agent: str) -> str:
     return " on ".join(part for part in (browser, system) if part) or short(agent, 40) or "unknown"
 
 
-def _page(
+def page(
     door: Door,
     request: Request,
     who: Visitor,
     problem: Refusal | None = None,
     new_key: tuple[str, str] | None = None,
 ) -> Response:
+    """The page. new_key: (its name, what is shown once)."""
     caller, now = who.caller, door.clock.now()
     keys = door.keys.own(caller)
     good = [row for row in keys if is_good(row, now)]
@@ -138,4 +140,5 @@ def _page(
         sessions=[(name_of(row), row) for row in door.people.sessions.listed(caller)[:_SESSIONS_SHOWN]],
         browser_name=browser_name,
         shortest=PASSWORD_MIN,
+        boinc=boinc_part(door, caller),
     )

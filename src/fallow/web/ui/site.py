@@ -8,6 +8,7 @@ from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
 from fallow.web.letters import router as letters
 from fallow.web.ui.account_page import router as account_page
+from fallow.web.ui.boinc_deeds import router as boinc_deeds
 from fallow.web.ui.job_data import router as job_data
 from fallow.web.ui.job_deeds import router as job_deeds
 from fallow.web.ui.job_page import router as job_page
@@ -23,6 +24,7 @@ from fallow.web.ui.workers_page import router as workers_page
 
 ROUTERS = (
     account_page,
+    boinc_deeds,
     people_page,
     letters,
     notices_page,
