@@ -163,8 +163,10 @@ class BoincClient:
 
     @property
     def unparsed(self) -> list[str]:
-        """Lines of its log that name an element which the client did not understand."""
-        return [line for line in self.log.splitlines() if "unparsed_xml]" in line or "Unparsed" in line]
+        """Lines of its log that name an element which the client did not understand. <ai_batch> is for others: it
+        travels in the workunit, and clients skip it."""
+        lines = [line for line in self.log.splitlines() if "[unparsed_xml]" in line]
+        return [line for line in lines if not line.endswith("WORKUNIT::parse(): unrecognized: ai_batch")]
 
     def calls(self, name: str) -> list[str]:
         """Lines with which it announces calls to the server: "Sending scheduler request: ..."."""

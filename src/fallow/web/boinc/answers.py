@@ -18,6 +18,7 @@ from fallow.web.deps import Door
 _LAST_WORDS: Final = "fallow-failure "
 _UPLOADED: Final = 5  # BOINC's client state of a result whose files are all uploaded
 _ANSWERS_MAX: Final = 1000
+_KEY_BYTES: Final = 32  # Ed25519
 _NUMBER_MAX: Final = 2**53
 
 
@@ -82,6 +83,8 @@ def read_answer(data: bytes) -> tuple[AnswerFile | None, str]:
         return None, f"The task's answer cannot be read: {str(wrong)[:200]}."
     if len(file.answers) > _ANSWERS_MAX or file.answer_version != 1:
         return None, "The task's answer is of another release."
+    if len(file.public_key) != _KEY_BYTES:
+        return None, "The key in the task's answer is none."
     if any(_too_large(each) for each in file.answers):
         return None, "A number in the task's answer is too large."
     return AnswerFile(file.public_key, file.engine[:80], tuple(map(_reported, file.answers))), ""
