@@ -47,9 +47,8 @@ def render(reply: SchedulerReply) -> bytes:
             *map(_app_version, reply.app_versions),
             *map(_workunit, reply.tasks),
             *map(_result, reply.tasks),
-            f"<code_sign_key>\n{escaped(reply.code_sign_key.strip())}\n</code_sign_key>\n"
-            if reply.code_sign_key
-            else "",
+            _lines("code_sign_key", reply.code_sign_key),
+            _lines("code_sign_key_signature", reply.code_sign_key_signature),
             "</scheduler_reply>\n",
         )
     ).encode("utf-8", "replace")
@@ -57,6 +56,10 @@ def render(reply: SchedulerReply) -> bytes:
 
 def _field(name: str, text: str) -> str:
     return f"<{name}>{escaped(text)}</{name}>\n" if text else ""
+
+
+def _lines(name: str, text: str) -> str:
+    return f"<{name}>\n{escaped(text.strip())}\n</{name}>\n" if text else ""
 
 
 def _message(message: Message) -> str:
@@ -149,7 +152,7 @@ def _coprocessor(version: AppVersionXml) -> str:
 
 
 def _workunit(task: TaskXml) -> str:
-    """The input file and the workunit. What a client does not know in it, it keeps to itself."""
+    """The input file and the workunit. What a client does not know in it, it skips."""
     input_name = escaped(task.input_name)
     return (
         f"<file_info>\n"

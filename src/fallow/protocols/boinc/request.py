@@ -102,14 +102,13 @@ def _sticky_files(scanner: Scanner, found: Sequence[Block]) -> tuple[str, ...]:
 
 def _result(scanner: Scanner, block: Block) -> ClientResult:
     fields, found = scanner.inside(block.start, block.end)
-    stderr = next((scanner.body[each.start : each.end] for each in found if each.name == b"stderr_out"), b"")
     return ClientResult(
         name=_text(fields, b"name"),
         exit_status=_int(fields, b"exit_status", -(2**31), 2**32 - 1),
         client_state=_int(fields, b"state", 0, 99),
         elapsed_seconds=_float(fields, b"final_elapsed_time", 0.0, _SECONDS_MAX),
         cpu_seconds=_float(fields, b"final_cpu_time", 0.0, _SECONDS_MAX),
-        stderr=_stderr(stderr or fields.get(b"stderr_out", b"")),
+        stderr=_stderr(scanner, fields, found),
         files=tuple(_file(_leaves(scanner, each)) for each in found if each.name == b"file_info"),
     )
 
@@ -124,15 +123,23 @@ def _file(fields: _Fields) -> ClientFile:
     )
 
 
-def _stderr(raw: bytes) -> str:
+def _stderr(scanner: Scanner, fields: _Fields, found: Sequence[Block]) -> str:
     """The client's message, then what the program wrote, tags of its own included. Of a long one the end: the reason is
     there."""
+    block = next((each for each in found if each.name == b"stderr_out"), None)
+    if block is None:
+        plain = fields.get(b"stderr_out", b"")
+        raw, is_data = text_of(plain, len(plain)).encode(), True
+    else:
+        raw = scanner.body[block.start : block.end]
+        is_data = b"<![CDATA[" in raw
     said, is_written, written = raw.partition(b"<stderr_txt>")
-    message = said.partition(b"<message>")[2].rpartition(b"</message>")[0]
-    if not is_written and not message:
-        return markup_text(raw, 2 * len(raw))[-STDERR_CHARS_MAX:]
-    parts = [message, written.rpartition(b"</stderr_txt>")[0] or written]
-    texts = [data_text(each) if b"<![CDATA[" in said else text_of(each, len(each)) for each in parts if each]
+    parts = [said.partition(b"<message>")[2].rpartition(b"</message>")[0]]
+    if is_written:
+        parts.append(written.rpartition(b"</stderr_txt>")[0] or written)
+    elif not parts[0]:
+        return (data_text(raw) if block is None else markup_text(raw, 2 * len(raw)))[-STDERR_CHARS_MAX:]
+    texts = (data_text(each) if is_data else text_of(each, len(each)) for each in parts if each)
     return "\n".join(each for each in texts if each)[-STDERR_CHARS_MAX:]
 
 

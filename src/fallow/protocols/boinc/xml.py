@@ -9,7 +9,7 @@ Source: BOINC lib/parse.cpp, XML_PARSER.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -20,7 +20,9 @@ TEXT_CHARS_MAX: Final = 256 << 10  # of one text, when the reader gives no other
 _NAME: Final = rb"[A-Za-z_][\w.-]{0,63}+"
 # Every quantifier is possessive, and none of them can cross a "<" that another search starts at: linear in any input.
 _OPENING: Final = re.compile(
-    rb"<(?:(?P<name>" + _NAME + rb")(?=[\s/>])(?P<rest>[^<>]*+)>(?:(?P<text>[^<]*+)</(?P=name)>)?|!(?:--|\[CDATA\[))"
+    rb"<(?:(?P<name>"
+    + _NAME
+    + rb")(?=[\s/>])(?P<rest>[^<>]*+)>(?:(?P<text>[^<]*+)</(?P=name)\s*+>)?|!(?:--|\[CDATA\[))"
 )
 _TAG: Final = re.compile(
     rb"<(?:(?P<name>" + _NAME + rb")(?=[\s/>])(?P<rest>[^<>]*+)>|/(?P<end>" + _NAME + rb")[^<>]*+>|!(?:--|\[CDATA\[))"
@@ -29,7 +31,6 @@ _ANY_TAG: Final = re.compile(r"<[^<>]*+>")
 _REFERENCE: Final = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
 class Unreadable(ValueError):
@@ -116,7 +117,11 @@ class Scanner:
                 texts[name] = text
             else:
                 close = self._close(name, at, end)
-                blocks.append(Block(name, at, end if close < 0 else close))
+                stop = end if close < 0 else close
+                if self._starts and (plain := self._plain(at, stop)) is not None:
+                    texts[name] = plain
+                else:
+                    blocks.append(Block(name, at, stop))
                 at = end if close < 0 else close + len(name) + 3
         self._left = left
         return texts, blocks
@@ -137,6 +142,19 @@ class Scanner:
         while at >= 0 and (past := self.past(at)):
             at = self.body.find(tag, past, end)
         return at
+
+    def _plain(self, start: int, end: int) -> bytes | None:
+        """A text that has comments or CDATA in it, as one without them; None when there are elements."""
+        first = bisect_left(self._starts, start)
+        pieces, at = [], start
+        for nth in range(first, bisect_left(self._starts, end)):
+            outside = self.body[at : self._starts[nth]]
+            if b"<" in outside:
+                return None
+            at = min(self._ends[nth], end)
+            pieces += [outside, _data(self.body[self._starts[nth] : at])]
+        outside = self.body[at:end]
+        return None if b"<" in outside else b"".join([*pieces, outside])
 
     def past(self, at: int) -> int:
         """The end of the comment or CDATA that a place is in; 0 when it is in none."""
@@ -163,10 +181,18 @@ def _opaque(body: bytes) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
+def _data(section: bytes) -> bytes:
+    """What a comment or CDATA section says, as text outside of it would say it."""
+    if not section.startswith(b"<![CDATA["):
+        return b""
+    inner = section[9:].removesuffix(b"]]>")
+    return inner.replace(b"&", b"&amp;").replace(b"<", b"&lt;")
+
+
 def text_of(raw: bytes, chars_max: int = TEXT_CHARS_MAX) -> str:
     """A text without tags: decoded, entities resolved, without control characters but newline and tab, without the
     blanks around it, cut."""
-    return _clean(_resolved(decoded(raw[: 12 * chars_max])), chars_max)
+    return _clean(_resolved(decoded(_beginning(raw, 12 * chars_max))), chars_max)
 
 
 def data_text(raw: bytes) -> str:
@@ -190,20 +216,19 @@ def markup_text(raw: bytes, chars_max: int = TEXT_CHARS_MAX) -> str:
 
 
 def decoded(raw: bytes) -> str:
-    """UTF-8, or Latin-1 where it is not. A character that is cut off at the end is left out."""
+    """UTF-8, or Latin-1 where it is not."""
     try:
         return raw.decode()
-    except UnicodeDecodeError as wrong:
-        if wrong.reason == "unexpected end of data":
-            return raw[: wrong.start].decode()
+    except UnicodeDecodeError:
         return raw.decode("latin-1")
 
 
 def escaped(text: str) -> str:
-    """For a text or an attribute of a reply. What XML has no characters for is left out."""
+    """For a text of a reply, not for an attribute. What XML has no characters for is left out. Quotes stay: a client
+    does not resolve entities everywhere."""
     if not text.isprintable():
         text = _UNPRINTABLE.sub("", text)
-    return text.translate(_ESCAPES)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def parse(body: bytes, root: str) -> Element:
@@ -278,6 +303,15 @@ class _Builder:
     def _pop(self) -> None:
         frame = self._stack.pop()
         self._stack[-1].children.append(frame.element())
+
+
+def _beginning(raw: bytes, size: int) -> bytes:
+    """About so many bytes, and no half character of UTF-8."""
+    if len(raw) <= size:
+        return raw
+    while size and raw[size] & 0xC0 == 0x80:
+        size -= 1
+    return raw[:size]
 
 
 def _untagged(raw: bytes) -> str:
