@@ -13,7 +13,19 @@ from typing import Any
 from fallow.core.refusals import Code, Refusal
 
 _ROLES = frozenset(
-    ("all", "door", "planner", "transitioner", "verifier", "assimilator", "publisher", "janitor", "notifier", "courier")
+    (
+        "all",
+        "door",
+        "planner",
+        "transitioner",
+        "verifier",
+        "assimilator",
+        "publisher",
+        "janitor",
+        "notifier",
+        "courier",
+        "creditor",
+    )
 )
 
 
@@ -38,7 +50,7 @@ class Settings:
     roles: str = _setting(
         "all",
         "Comma-separated roles of this process: door, planner, verifier, assimilator, publisher, janitor, "
-        "notifier, courier.",
+        "notifier, courier, creditor.",
     )
     allowed_roots: tuple[Path, ...] = _setting(
         (), "Directories that file: inputs and outputs may be under. Empty: none."

@@ -4,8 +4,10 @@ import structlog
 
 from fallow.control.boinc.app_versions import AppVersions
 from fallow.control.boinc.calls import Calls
+from fallow.control.boinc.creditor import Creditor
 from fallow.control.boinc.handing_out import HandingOut
 from fallow.control.boinc.signing_key import SigningKeys
+from fallow.control.boinc.sweeper import Sweeper
 from fallow.control.boinc.tasks import Tasks
 from fallow.control.boinc.uploads import Uploads
 from fallow.control.boinc.users import BoincUsers
@@ -17,8 +19,11 @@ from fallow.settings import Settings
 from fallow.store.port import Store
 from fallow.web.boinc.parts import Boinc
 from fallow.web.boinc.tickets import Tickets
+from fallow.wiring.roles import Role
 from fallow.wiring.runner import build_runner
 
+_TASKS_SECONDS = 60.0
+_FILES_SECONDS = 3600.0
 _log = structlog.get_logger("fallow.boinc")
 
 
@@ -48,6 +53,19 @@ def boinc_of(
         uploads=Uploads(store, places),
         versions=versions,
     )
+
+
+def boinc_roles(store: Store, places: Places, settings: Settings) -> list[tuple[str, Role]]:
+    """(kind, role) of the threads that book credit and forget what is over."""
+    if not settings.boinc:
+        return []
+    creditor = Creditor(store, places.clock, settings)
+    sweeper = Sweeper(store, places)
+    return [
+        ("creditor", Role("creditor", creditor.step, settings.role_seconds)),
+        ("janitor", Role("boinc-tasks", sweeper.forget_tasks, _TASKS_SECONDS)),
+        ("janitor", Role("boinc-files", sweeper.forget_files, _FILES_SECONDS)),
+    ]
 
 
 def runs_door(settings: Settings) -> bool:

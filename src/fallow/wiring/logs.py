@@ -19,6 +19,7 @@ _SECRET: Final = re.compile(
     r"|(whsec_)[\w+/=-]+"
     r"|([Bb]earer )[\w.~+/=-]+"
     r"|(://[^\s/:@\"']+:)[^\s/@\"']+(?=@)"  # a password in a URL
+    r"|((?:passwd_hash|account_key|authenticator|auth_str)=)[^\s&\"']+"  # as BOINC's clients write them into URLs
 )
 _TROUBLE: Final = frozenset(
     {

@@ -47,6 +47,11 @@ class Roles:
             thread.start()
             self._threads.append(thread)
 
+    def step_all(self) -> bool:
+        """Each role's next step, in this thread: for those who move the clock. True when one had something to do."""
+        worked = [role.step() for role in self._roles]
+        return any(worked)
+
     def ring(self, name: str) -> None:
         """Wakes a role of this process early. Only saves time: without it the role would look by itself."""
         if name in self._bells:

@@ -55,7 +55,7 @@ from fallow.web.door import build_app
 from fallow.web.oidc import Oidc
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
-from fallow.wiring.boinc import boinc_of
+from fallow.wiring.boinc import boinc_of, boinc_roles
 from fallow.wiring.images import Finder
 from fallow.wiring.noticing import noticing
 from fallow.wiring.observing import Observing
@@ -211,6 +211,7 @@ def _roles(
         ("janitor", Role("janitor", Janitor(store, places, settings, owner).step, _SWEEP_SECONDS)),
         ("janitor", Role("uploads", lambda: served.sweep(_PART_SECONDS) > 0, 3600.0)),
         *openai_roles(store, places, settings, owner),
+        *boinc_roles(store, places, settings),
     ]
     for number in range(settings.verifier_threads):
         verifier = Verifier(store, places, plugs, settings, f"{owner}-{number}")

@@ -33,7 +33,8 @@ _REST_SECONDS_MAX = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client says. held: numbers of results that it has; None: it does not list them. dont_send_work: its owner wants no new tasks."""
+    """What a client says. held: numbers of results that it has; None: it does not list them. dont_send_work: its owner
+    wants no new tasks."""
 
     introduction: Introduction
     wanted: Wanted
