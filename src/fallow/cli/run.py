@@ -119,6 +119,7 @@ class _Laptop:
             "allowed_roots": self._roots,
             "allow_process_jobs": self._allow_process,
             "allow_exec_plugins": True,  # only the person at this command line names any
+            "boinc": False,  # nobody attaches to a server that lasts as long as one job
         }
         started = time.monotonic()
         server = start_embedded(load_settings(given, {}))
