@@ -440,7 +440,7 @@ def test_a_job_with_requirements_says_which(desk: Desk) -> None:
     desk.worker("w-1", seen=desk.clock.now())
     with desk.store.reading() as tx:
         workers = tx.workers()
-    assert nobody_for(wanting, workers, desk.clock.now(), 60) == ["label=cloud excludes 1 of 1 workers"]
-    assert nobody_for(job, workers, desk.clock.now(), 60) == []
+    assert nobody_for(wanting, workers, desk.clock.now(), desk.settings) == ["label=cloud excludes 1 of 1 workers"]
+    assert nobody_for(job, workers, desk.clock.now(), desk.settings) == []
     tired = [replace(workers[0], backoff_until=Micros(desk.clock.now() + 9), failures=3)]
-    assert nobody_for(job, tired, desk.clock.now(), 60) == ["w-1 rests after 3 failures in a row"]
+    assert nobody_for(job, tired, desk.clock.now(), desk.settings) == ["w-1 rests after 3 failures in a row"]

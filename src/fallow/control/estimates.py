@@ -15,6 +15,7 @@ from fallow.control.places import Places
 from fallow.control.planner import Memory, cut_chunks, sized, waiting_work
 from fallow.control.scheduler import capability_of
 from fallow.control.staging import columns_of
+from fallow.control.volunteering import heard_first
 from fallow.core.estimate import Estimate, Pace, Sample, estimate, pace_of
 from fallow.core.job import MIB, JobSpec
 from fallow.core.matching import Mismatch, explain, mismatches
@@ -103,7 +104,7 @@ class Estimates:
             plan = self._plan(spec, source, count, columns)
         with self._store.reading() as tx:
             pace = _pace(tx, spec)
-            fits = self._fits(tx, spec)
+            fits = self._fits(tx, spec, caller.account_id)
         slots = sum(fit.slots for fit in fits if not fit.why_not)
         return DryRun(
             spec=spec,
@@ -112,7 +113,7 @@ class Estimates:
             plan=plan,
             estimate=estimate(count.items, plan.chunks, spec.quorum, slots, pace) if count and plan else None,
             fits=fits,
-            why_none=tuple(self._why_none(spec)),
+            why_none=tuple(self._why_none(spec, caller.account_id)),
         )
 
     def _plan(self, spec: JobSpec, source: Source, count: Count, columns: tuple[str, ...]) -> Plan:
@@ -137,20 +138,20 @@ class Estimates:
     def _seen_after(self) -> Micros:
         return Micros(self._places.clock.now() - int(self._settings.silence_seconds * 1e6))
 
-    def _fits(self, tx: Tx, spec: JobSpec) -> tuple[Fit, ...]:
-        now, silence = self._places.clock.now(), self._settings.silence_seconds
+    def _fits(self, tx: Tx, spec: JobSpec, account_id: str) -> tuple[Fit, ...]:
+        now = self._places.clock.now()
         found = []
-        for row in tx.workers(self._seen_after()):
-            has = capability_of(row, now, silence)
+        for row in tx.workers(heard_first(now, self._settings)):
+            has = capability_of(row, now, self._settings, account_id)
             if has.alive:
                 why = tuple(mismatches(spec, has))
                 found.append(Fit(row.worker_id, row.name, row.label, has.slots, row.attempts_leased, why))
         return tuple(sorted(found, key=lambda fit: bool(fit.why_not)))
 
-    def _why_none(self, spec: JobSpec) -> list[str]:
-        now, silence = self._places.clock.now(), self._settings.silence_seconds
+    def _why_none(self, spec: JobSpec, account_id: str) -> list[str]:
+        now = self._places.clock.now()
         with self._store.reading() as tx:
-            return explain(spec, [capability_of(row, now, silence) for row in tx.workers()])
+            return explain(spec, [capability_of(row, now, self._settings, account_id) for row in tx.workers()])
 
 
 def _by_count(spec: JobSpec, memory: Memory, count: Count) -> Plan:

@@ -9,6 +9,7 @@ import msgspec
 
 from fallow.clock import Clock
 from fallow.control.callers import Caller
+from fallow.control.volunteering import heard_since
 from fallow.core.job import Image
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptId, JobId, Label, Micros, Scope, WorkerId
@@ -223,7 +224,7 @@ class Fleet:
 
     def state(self, row: WorkerRow, now: Micros) -> WorkerState:
         """What it is at; the first of these that is so."""
-        if row.seen_at <= now - self._settings.silence_seconds * 1e6:
+        if row.seen_at <= heard_since(row, now, self._settings):
             return WorkerState.SILENT
         if row.leaving:
             return WorkerState.LEAVING

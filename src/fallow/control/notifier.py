@@ -18,6 +18,7 @@ from fallow.control.texts import one_line
 from fallow.core.matching import explain, mismatches
 from fallow.core.notices import NoticeKind, end_of_job
 from fallow.core.progress import Counters
+from fallow.core.volunteers import is_volunteer
 from fallow.core.words import JobKey, JobState, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, NewsRow, Store, Tx, WorkerRow
@@ -87,14 +88,14 @@ class Notifier:
         for job in jobs:
             since = stuck[job.job_key]
             if since is not None and since.since + self._settings.attention_seconds * 1e6 <= now:
-                told.append(_waits(job, nobody_for(job, workers, now, self._settings.silence_seconds)))
+                told.append(_waits(job, nobody_for(job, workers, now, self._settings)))
             if reason := troubled(job):
                 told.append(_fails(job, reason))
         return self._tell_new(told, now)
 
     def _stuck_since(self, job: JobRow, workers: Sequence[WorkerRow], now: Micros) -> _Stuck | None:
         """Kept in memory: a notifier that starts anew waits anew, and the dedupe keeps it from telling twice."""
-        if not nobody_for(job, workers, now, self._settings.silence_seconds):
+        if not nobody_for(job, workers, now, self._settings):
             return None
         known = self._stuck.get(job.job_key)
         over = job.counters.attempts_over
@@ -109,7 +110,7 @@ class Notifier:
             return False
         with self._store.reading() as tx:
             workers = tx.workers(Micros(now - _SILENCE_TOLD_SECONDS * 1_000_000))
-            silent = [each for each in workers if not each.leaving and each.seen_at + patience <= now]
+            silent = [each for each in workers if _says_goodbye(each) and each.seen_at + patience <= now]
             told = [_silence(each, account, now) for each in silent for account in _watchers(tx, each.account_id)]
         return self._tell_new(told, now)
 
@@ -157,12 +158,12 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def nobody_for(job: JobRow, workers: Sequence[WorkerRow], now: Micros, silence_seconds: float) -> list[str]:
+def nobody_for(job: JobRow, workers: Sequence[WorkerRow], now: Micros, settings: Settings) -> list[str]:
     """Sentences on why nobody can take any of the job now; empty when somebody can or does, or nothing is left."""
     counters = job.counters
     if counters.attempts_leased or not (counters.chunks_planned or counters.attempts_queued):
         return []
-    fleet = [(row, capability_of(row, now, silence_seconds)) for row in workers]
+    fleet = [(row, capability_of(row, now, settings, job.account_id)) for row in workers]
     if reasons := explain(job.spec, [each for _, each in fleet]):
         return reasons
     fitting = [row for row, each in fleet if each.alive and not mismatches(job.spec, each)]
@@ -170,6 +171,11 @@ def nobody_for(job: JobRow, workers: Sequence[WorkerRow], now: Micros, silence_s
     if len(resting) < len(fitting):
         return []
     return [f"{row.worker_id} rests after {row.failures} failures in a row" for row in resting]
+
+
+def _says_goodbye(row: WorkerRow) -> bool:
+    """Whether its silence is news. A volunteer's machine is switched off when its owner goes home."""
+    return not row.leaving and not is_volunteer(row.worker_id)
 
 
 def troubled(job: JobRow) -> str:

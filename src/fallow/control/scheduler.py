@@ -1,16 +1,20 @@
 """The scheduler: which attempts a worker gets, and why a job's chunks are not being sent."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
 
 from fallow.clock import Clock
+from fallow.control.replication import is_plain, terms_of, want_quorum
 from fallow.control.shares import Shares
-from fallow.control.volunteering import Volunteer
+from fallow.control.volunteering import Volunteer, heard_since
+from fallow.core.homogeneity import classes_of
+from fallow.core.job import Homogeneous
 from fallow.core.matching import Capability, explain, mismatches
-from fallow.core.words import Contract, JobState, Micros
+from fallow.core.volunteers import is_volunteer
+from fallow.core.words import ChunkId, Contract, JobState, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, Leased, Store, Tx, WorkerRow
 
@@ -24,6 +28,10 @@ _FEED_QUEUE = 16  # pieces of a feed for each worker; with more of them nobody i
 _ACTIVE = (JobState.PLANNING, JobState.RUNNING)
 
 
+class _Accelerator(msgspec.Struct, frozen=True):
+    model: str = ""
+
+
 class _Said(msgspec.Struct, frozen=True):
     """The parts of what a worker said of itself that matching needs."""
 
@@ -33,7 +41,7 @@ class _Said(msgspec.Struct, frozen=True):
     slots: int = 1
     engines: tuple[str, ...] = ()
     contracts: tuple[str, ...] = ()
-    accelerators: tuple[dict[str, object], ...] = ()
+    accelerators: tuple[_Accelerator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,16 @@ class _Asking:
         if self.volunteer is not None and not self.volunteer.may_run(job):
             return False
         return not mismatches(job.spec, self.fits)
+
+    def classes(self) -> Mapping[Homogeneous, str]:
+        """The worker's classes of machines."""
+        return _classes(self.worker.capability) if self.volunteer is None else self.volunteer.classes
+
+    def doubted(self, job: JobRow, taken: Iterable[Leased]) -> list[ChunkId]:
+        """The chunks for which this worker's answer would not be enough. Workers of our own are trusted."""
+        if self.volunteer is None:
+            return []
+        return [leased.chunk_id for leased in taken if not self.volunteer.counts_alone(job.spec.ran)]
 
     def bundle(self, job: JobRow) -> int:
         """Attempts of the job that count as one of what is wanted."""
@@ -103,7 +121,7 @@ class Scheduler:
         """
         if want <= 0 or worker.backoff_until > now or worker.held_at:
             return []
-        fits = capability_of(worker, now, self._settings.silence_seconds)
+        fits = capability_of(worker, now, self._settings, worker.account_id)
         asking = _Asking(tx, worker, fits, now, self._same_after(tx, worker, now), holding, volunteer)
         jobs = tx.leasable_jobs(_JOBS_LOOKED_AT)
         accounts = {job.account_id for job in jobs}
@@ -144,7 +162,16 @@ class Scheduler:
         deadline = Micros(asking.now + self.lease_micros(job))
         if asking.volunteer is not None:
             deadline = asking.volunteer.deadline(job)
-        return asking.tx.lease(job.job_key, asking.worker.worker_id, limit, asking.now, deadline, asking.same_after)
+        tx, worker_id = asking.tx, asking.worker.worker_id
+        if is_plain(job.spec):
+            return tx.lease(job.job_key, worker_id, limit, asking.now, deadline, asking.same_after)
+        terms = terms_of(job.spec, asking.worker.account_id, asking.classes())
+        if terms is None:
+            return []
+        taken = tx.lease(job.job_key, worker_id, limit, asking.now, deadline, asking.same_after, terms)
+        if job.spec.verify.adaptive and (doubted := asking.doubted(job, taken)):
+            want_quorum(tx, job, doubted, asking.now)
+        return taken
 
     def _shared(self, asking: _Asking, jobs: dict[str, list[JobRow]], want: int) -> list[Offer]:
         """The same between accounts. What one of them cannot use after all, the others get."""
@@ -208,13 +235,14 @@ class Scheduler:
     def _same_after(self, tx: Tx, worker: WorkerRow, now: Micros) -> Micros:
         """A failed chunk goes back to the worker that failed it after a while, or at once when there is no other."""
         others = self._live(tx, now) - {worker.worker_id}
-        return now if not others else Micros(now - int(self._settings.retry_same_seconds * 1e6))
+        alone = not others and not is_volunteer(worker.worker_id)
+        return now if alone else Micros(now - int(self._settings.retry_same_seconds * 1e6))
 
     def _live(self, tx: Tx, now: Micros) -> frozenset[str]:
         at, live = self._fleet
         if not at <= now < at + _FLEET_SECONDS * 1e6:
             seen_after = Micros(now - int(self._settings.silence_seconds * 1e6))
-            live = frozenset(row.worker_id for row in tx.workers(seen_after) if not (row.leaving or row.held_at))
+            live = frozenset(row.worker_id for row in tx.workers(seen_after) if _is_at_hand(row))
             self._fleet = (now, live)
         return live
 
@@ -227,13 +255,12 @@ class Scheduler:
         now = self._clock.now()
         with self._store.reading() as tx:
             rows = tx.workers()
-        fleet = [capability_of(row, now, self._settings.silence_seconds) for row in rows]
+        fleet = [capability_of(row, now, self._settings, job.account_id) for row in rows]
         reasons = explain(job.spec, fleet)
         return reasons or self._why_fitting_workers_wait(job, rows, now)
 
     def _why_fitting_workers_wait(self, job: JobRow, rows: Sequence[WorkerRow], now: Micros) -> list[str]:
-        silence = self._settings.silence_seconds
-        fitting = [row for row in rows if _fits(row, job, now, silence)]
+        fitting = [row for row in rows if _fits(row, job, now, self._settings)]
         resting = [row for row in fitting if row.backoff_until > now]
         busy = [row for row in fitting if row.attempts_leased]
         if len(resting) == len(fitting):
@@ -251,14 +278,21 @@ def _by_job(offers: Sequence[Offer]) -> list[Offer]:
     return sorted(offers, key=lambda offer: places[offer.job.job_key])
 
 
-def _fits(row: WorkerRow, job: JobRow, now: Micros, silence_seconds: float) -> bool:
-    capability = capability_of(row, now, silence_seconds)
+def _fits(row: WorkerRow, job: JobRow, now: Micros, settings: Settings) -> bool:
+    capability = capability_of(row, now, settings, job.account_id)
     return capability.alive and not mismatches(job.spec, capability)
 
 
-def capability_of(row: WorkerRow, now: Micros, silence_seconds: float) -> Capability:
-    """What a worker's row says, for matching."""
+def _is_at_hand(row: WorkerRow) -> bool:
+    """Whether it would take something now if it could. Volunteers' machines come when they come."""
+    return not (row.leaving or row.held_at or is_volunteer(row.worker_id))
+
+
+def capability_of(row: WorkerRow, now: Micros, settings: Settings, account_id: str) -> Capability:
+    """What a worker's row says, for matching with jobs of this account."""
     said = _said(row.capability)
+    volunteer = is_volunteer(row.worker_id)
+    stranger = volunteer and row.account_id != account_id
     return Capability(
         worker_id=row.worker_id,
         label=row.label,
@@ -269,10 +303,18 @@ def capability_of(row: WorkerRow, now: Micros, silence_seconds: float) -> Capabi
         engines=frozenset(said.engines),
         contracts=frozenset(said.contracts) or frozenset(Contract),
         accelerators=len(said.accelerators),
-        alive=not (row.leaving or row.held_at) and row.seen_at > now - silence_seconds * 1e6,
+        alive=not (row.leaving or row.held_at) and row.seen_at > heard_since(row, now, settings),
+        stranger=stranger,
+        own_only=stranger and settings.boinc_own_only,
     )
 
 
 @lru_cache(maxsize=4096)
 def _said(capability: str) -> _Said:
     return msgspec.json.decode(capability, type=_Said)
+
+
+@lru_cache(maxsize=4096)
+def _classes(capability: str) -> Mapping[Homogeneous, str]:
+    said = _said(capability)
+    return classes_of(platform=said.platform, accelerators=[each.model for each in said.accelerators])

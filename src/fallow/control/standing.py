@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fallow.clock import Clock
+from fallow.control.volunteering import heard_since
 from fallow.core.words import ChunkState, JobState, Micros
 from fallow.settings import Settings
 from fallow.store.port import JobRow, Store, Tx, WorkerRow
@@ -67,7 +68,7 @@ class Standing:
 
     def _state(self, row: WorkerRow) -> str:
         now = self._clock.now()
-        if row.seen_at <= now - self._settings.silence_seconds * 1e6:
+        if row.seen_at <= heard_since(row, now, self._settings):
             return "silent"
         if row.leaving:
             return "leaving"

@@ -9,7 +9,8 @@ from fallow.core.words import Engine, WorkerId
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a worker has. engines and contracts: what passed its own smoke run. alive: it was heard of lately."""
+    """What a worker has. engines and contracts: what passed its own smoke run. alive: it was heard of lately.
+    stranger: a volunteer's machine, of another account than the jobs'. own_only: and strangers get nothing here."""
 
     worker_id: WorkerId
     label: str | None
@@ -21,6 +22,8 @@ class Capability:
     contracts: frozenset[str]
     accelerators: int = 0
     alive: bool = True
+    stranger: bool = False
+    own_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ def mismatches(spec: JobSpec, worker: Capability) -> list[Mismatch]:
     """What keeps this worker from the job; empty when nothing does."""
     needs = spec.requirements
     found: list[Mismatch] = []
+    if worker.stranger and not needs.volunteers:
+        found.append(Mismatch("volunteers=false", "a volunteer's machine"))
+    elif worker.own_only:
+        found.append(Mismatch("boinc_own_only=true", "a volunteer's machine"))
     if needs.label is not None and worker.label != needs.label:
         found.append(Mismatch(f"label={needs.label}", f"label={worker.label or 'none'}"))
     found.extend(_engine_mismatch(spec, worker))

@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from fallow.control.callers import Caller
-from fallow.core.words import ChunkId, ChunkState, JobState, Micros
+from fallow.control.volunteering import heard_since
+from fallow.core.words import ChunkId, ChunkState, JobState
 from fallow.protocols.rest.jobs import (
     AttemptList,
     ChunkList,
@@ -137,8 +138,8 @@ def story(
 def workers(door: TheDoor, who: Reader) -> WorkerList:
     """The machines that have joined."""
     now = door.clock.now()
-    seen_after = Micros(now - int(door.settings.silence_seconds * 1_000_000))
-    return WorkerList(workers=[worker_view(row, seen_after, now) for row in door.views.workers(who)])
+    rows = door.views.workers(who)
+    return WorkerList(workers=[worker_view(row, heard_since(row, now, door.settings), now) for row in rows])
 
 
 def _detail(door: Door, who: Caller, row: JobRow, chunks: int = CHUNKS_IN_DETAIL) -> JobDetail:
