@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallow.core.credit import DAY_SECONDS, FLOPS_PER_CORE_MAX, HALF_LIFE_SECONDS, add, claimed, fade, granted
+from fallow.core.credit import (
+    CORES_MAX,
+    DAY_SECONDS,
+    FLOPS_PER_CORE_MAX,
+    HALF_LIFE_SECONDS,
+    add,
+    ceiling,
+    claimed,
+    fade,
+    granted,
+)
 
 T0 = 1_700_000_000.0
 CREDITS = st.floats(0, 1e6)
@@ -34,6 +44,12 @@ def test_a_claim_is_processor_time_at_the_machines_speed(
     cpu: float, wall: float, cores: float, flops: float, expected: float
 ) -> None:
     assert claimed(cpu, wall, cores, flops) == pytest.approx(expected)
+
+
+def test_a_machine_cannot_have_earned_more_than_all_its_cores_could() -> None:
+    assert ceiling(DAY_SECONDS, 4, 1e9) == pytest.approx(800.0)
+    assert ceiling(DAY_SECONDS, 1e9, 1e9) == ceiling(DAY_SECONDS, CORES_MAX, 1e9)
+    assert ceiling(-1.0, 4, 1e9) == ceiling(math.inf, 4, 1e9) == ceiling(1.0, math.nan, 1e9) == 0.0
 
 
 @pytest.mark.parametrize(

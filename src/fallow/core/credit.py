@@ -11,6 +11,7 @@ DAY_SECONDS: Final = 86400.0
 CREDIT_PER_GFLOPS_DAY: Final = 200.0
 HALF_LIFE_SECONDS: Final = 7 * DAY_SECONDS
 FLOPS_PER_CORE_MAX: Final = 64e9  # no processor's core does more in BOINC's own benchmark, whatever its client says
+CORES_MAX: Final = 1024.0
 _TINY: Final = 1e-6
 
 
@@ -18,13 +19,30 @@ def claimed(cpu_seconds: float, wall_seconds: float, cores: float, flops: float)
     """What an attempt asks for: its processor time at its machine's speed.
 
     cpu_seconds: as its worker says, so never more than what `cores` could do in the time between lease and report.
-    flops: of one core, as its client measured, capped likewise. Nonsense is worth nothing.
+    flops: of one core, as its client measured. Nonsense is worth nothing.
     """
-    if not all(map(math.isfinite, (cpu_seconds, wall_seconds, cores, flops))):
+    if not math.isfinite(cpu_seconds):
         return 0.0
-    seconds = min(cpu_seconds, max(0.0, wall_seconds) * max(0.0, cores))
-    speed = min(flops, FLOPS_PER_CORE_MAX)
-    return max(0.0, seconds) * max(0.0, speed) / 1e9 * CREDIT_PER_GFLOPS_DAY / DAY_SECONDS
+    rate = _a_second(cores, flops)
+    return min(max(0.0, cpu_seconds) * _a_second(1.0, flops), _seconds(wall_seconds) * rate)
+
+
+def ceiling(seconds: float, cores: float, flops: float) -> float:
+    """What a machine can have earned in so long a time with all its cores: leases run side by side, and a liar's claims
+    may fill each of them."""
+    return _seconds(seconds) * _a_second(cores, flops)
+
+
+def _a_second(cores: float, flops: float) -> float:
+    """Cobblestones."""
+    if not (math.isfinite(cores) and math.isfinite(flops)):
+        return 0.0
+    speed = max(0.0, min(flops, FLOPS_PER_CORE_MAX)) * max(0.0, min(cores, CORES_MAX))
+    return speed / 1e9 * CREDIT_PER_GFLOPS_DAY / DAY_SECONDS
+
+
+def _seconds(seconds: float) -> float:
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
 def granted(claims: Sequence[float]) -> float:
