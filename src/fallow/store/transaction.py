@@ -6,6 +6,7 @@ from fallow.store.verbs.accounts import AccountVerbs
 from fallow.store.verbs.attempts import AttemptVerbs
 from fallow.store.verbs.boinc_hosts import BoincHostVerbs
 from fallow.store.verbs.boinc_people import BoincPeopleVerbs
+from fallow.store.verbs.boinc_submit import BoincSubmitVerbs
 from fallow.store.verbs.charts import ChartVerbs
 from fallow.store.verbs.credit import CreditVerbs
 from fallow.store.verbs.deliveries import DeliveryVerbs
@@ -39,6 +40,7 @@ class Transaction(
     BoincPeopleVerbs,
     BoincHostVerbs,
     CreditVerbs,
+    BoincSubmitVerbs,
 ):
     """Used by one thread, gone at the end of its block."""
 
