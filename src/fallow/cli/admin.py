@@ -48,7 +48,8 @@ def boinc_key_status(
         return
     typer.echo(f"key          {status.fingerprint or 'none'}")
     typer.echo(f"private half {'in the database' if status.is_private_here else 'not here'}")
-    typer.echo(f"backed up    {'yes' if status.is_backed_up else 'no'}")
+    if status.is_private_here:
+        typer.echo(f"backed up    {'yes' if status.is_backed_up else 'no'}")
     typer.echo(f"signing      {'offline' if status.signs_offline else 'by the server'}")
     typer.echo(f"unsigned     {many(status.unsigned, 'program')}")
     if status.warning:
@@ -159,11 +160,17 @@ def boinc_unsigned(
 def boinc_sign(
     folder: Folder,
     key: Annotated[Path, typer.Option(metavar="FILE", help="The private key's file.", show_default=False)],
+    any_program: Annotated[
+        bool, typer.Option("--any", help="Also programs that this release would not build.")
+    ] = False,
 ) -> None:
-    """Sign every program in a folder. Needs no server and no network. Compare the digests that it prints."""
+    """Sign every program in a folder. Needs no server and no network.
+
+    Each must be what this release itself builds, so that nothing else is signed when somebody broke into the server.
+    """
     from fallow.wiring.boinc_admin import sign_folder
 
-    done = sign_folder(folder, key, _known_passphrase)
+    done = sign_folder(folder, key, _known_passphrase, any_program=any_program)
     for each in done:
         typer.echo(f"{each.sha256}  {each.name}")
     note(f"{many(len(done), 'program')} signed.")

@@ -24,10 +24,10 @@ from fallow.core.rsa import RsaPrivate, RsaPublic
 from fallow.protocols.boinc import names, signing
 from fallow.settings import Settings
 from fallow.store.opening import open_store
+from fallow.wiring.runner import build_runner
 
 Passphrase = Callable[[], str]
 SIGNATURE: Final = ".sig"
-_PROGRAM_BYTES_MAX: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +149,43 @@ def make_key(path: Path, passphrase: str = "") -> str:
     return fingerprint(private.public)
 
 
-def sign_folder(folder: Path, key: Path, ask: Passphrase) -> list[Signed]:
+def sign_folder(folder: Path, key: Path, ask: Passphrase, *, any_program: bool = False) -> list[Signed]:
     """Signs every program in a folder, each into NAME.sig. Needs no server and no network.
 
-    Raises Refusal BAD_REQUEST for a key file that cannot be read or lacks the private half.
+    any_program: also what this release itself would not build, so that a server which somebody broke into can have
+    anything signed. Raises Refusal BAD_REQUEST for a key file that cannot be read or lacks the private half, and
+    DIGEST_MISMATCH.
     """
     private = _whole(key, ask)
+    own = None if any_program else build_runner()
     done = []
-    for path in sorted(each for each in folder.iterdir() if each.is_file() and each.suffix != SIGNATURE):
-        if not names.is_safe(path.name):
-            raise Refusal(Code.BAD_REQUEST, f"{path.name[:100]!r} is no program's name.", "Take it out of the folder.")
+    for path in _programs(folder):
         data = path.read_bytes()
+        if own not in (None, data):
+            raise _not_built_here(path.name)
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         path.with_name(path.name + SIGNATURE).write_text(signing.sign(md5, private), "ascii")
         done.append(Signed(path.name, hashlib.sha256(data).hexdigest()))
     return done
+
+
+def _programs(folder: Path) -> list[Path]:
+    try:
+        found = sorted(each for each in folder.iterdir() if each.is_file() and each.suffix != SIGNATURE)
+    except OSError as wrong:
+        raise Refusal(Code.BAD_REQUEST, f"{folder} cannot be read: {wrong.strerror}.", "Name a folder.") from None
+    for path in found:
+        if not names.is_safe(path.name):
+            raise Refusal(Code.BAD_REQUEST, f"{path.name[:100]!r} is no program's name.", "Take it out of the folder.")
+    return found
+
+
+def _not_built_here(name: str) -> Refusal:
+    return Refusal(
+        Code.DIGEST_MISMATCH,
+        f"{name} is not the program that this release builds.",
+        "Install the server's release here, and the same Python. Sign it with --any only if you know where it is from.",
+    )
 
 
 def fingerprint(key: RsaPublic) -> str:

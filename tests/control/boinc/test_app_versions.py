@@ -170,6 +170,7 @@ def test_a_new_key_signs_the_newest_version_again(versions: AppVersions, keys: S
     versions.publish(TWO)
     old = versions.code_sign_key()
     other = generate()
+    keys.mark_backed_up(signing.parse_public(old))
     keys.install(other.public, other, replace=True)
     versions.refresh()
     assert versions.newest([AMD]) is None, "nothing that the old key signed is given out"

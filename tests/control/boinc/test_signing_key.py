@@ -76,7 +76,10 @@ def test_another_key_is_refused_unless_it_shall_replace(keys: SigningKeys) -> No
     other = generate()
     with refused(Code.STATE_CONFLICT):
         keys.install(other.public, other)
-    assert keys.current() == first
+    with refused(Code.STATE_CONFLICT):
+        keys.install(other.public, other, replace=True)
+    assert keys.current() == first, "nobody has a copy of it"
+    keys.mark_backed_up(first.public)
     assert keys.install(other.public, other, replace=True)
     assert keys.current() != first
 
@@ -84,6 +87,7 @@ def test_another_key_is_refused_unless_it_shall_replace(keys: SigningKeys) -> No
 def test_a_replaced_key_vouches_for_its_successor_if_it_is_whole(keys: SigningKeys) -> None:
     first = keys.ensure()
     assert first is not None
+    keys.mark_backed_up(first.public)
     assert keys.successor_of(first.public_text) is None
     second, third, fourth = generate(), generate(), generate()
     keys.install(second.public, None, replace=True)
@@ -95,6 +99,7 @@ def test_a_replaced_key_vouches_for_its_successor_if_it_is_whole(keys: SigningKe
         keys.install(third.public, third, replace=True, old=fourth)
     keys.install(third.public, third, replace=True)
     assert keys.successor_of(signing.render_public(second.public)) is None, "its private half was not here"
+    keys.mark_backed_up(third.public)
     keys.install(second.public, None, replace=True)
     keys.install(fourth.public, fourth, replace=True, old=second)
     vouched = keys.successor_of(signing.render_public(second.public))

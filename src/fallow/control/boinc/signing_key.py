@@ -121,7 +121,8 @@ class SigningKeys:
         old: the private half of the key that is replaced, where it is not here. With it the old key signs its
         successor, and clients follow; without it every client must remove the project and add it again. What the old
         key signed counts no more.
-        Raises Refusal STATE_CONFLICT when there is another key and it is not to be replaced, or `old` is not its half.
+        Raises Refusal STATE_CONFLICT when there is another key and it is not to be replaced, or `old` is not its half,
+        or its only private half is here and would be lost.
         """
         kept = None if self._offline else private
         with self._store.transaction() as tx:
@@ -133,7 +134,10 @@ class SigningKeys:
             elif before is not None and text is not None:
                 if not replace:
                     raise _another()
-                self._succeed(tx, before, old or self._private_of(text), public)
+                before_private = self._private_of(text)
+                if before_private is not None and tx.setting(_BACKED_UP) != _fingerprint(before.public_text):
+                    raise _no_backup()
+                self._succeed(tx, before, old or before_private, public)
             tx.set_setting(_KEY, self._row_of(public, kept))
         return True
 
@@ -141,11 +145,7 @@ class SigningKeys:
         """Leaves only the public half here. False: there was no private one. Raises Refusal STATE_CONFLICT while no
         backup was made of it."""
         if not self.is_backed_up():
-            raise Refusal(
-                Code.STATE_CONFLICT,
-                "No backup was made of this key, and without it nobody can sign any more.",
-                "Make one with `fallow admin backup-boinc-key FILE`.",
-            )
+            raise _no_backup()
         with self._store.transaction() as tx:
             text = tx.setting(_KEY)
             if text is None or self._private_of(text) is None:
@@ -225,4 +225,12 @@ def _another() -> Refusal:
         "There is another key here, which every attached client trusts.",
         "With --replace it is replaced. Clients follow by themselves only when this server has the old private key; "
         "else every volunteer must remove the project and add it again.",
+    )
+
+
+def _no_backup() -> Refusal:
+    return Refusal(
+        Code.STATE_CONFLICT,
+        "No backup was made of the key that is here, and it would be lost.",
+        "Make one with `fallow admin backup-boinc-key FILE`.",
     )
