@@ -129,11 +129,19 @@ def error_reply(number: int, message: str) -> bytes:
     )
 
 
+def email_hash(email: str) -> str:
+    """By which an account is the same in several projects; of no address: "".
+
+    Source: BOINC sched/sched_types.cpp, write(): md5 of the lower-case address.
+    """
+    return hashlib.md5(email.lower().encode(), usedforsecurity=False).hexdigest() if email else ""
+
+
 def external_cpid(cpid: str, email: str) -> str:
     """An account's cross-project id as others may see it. Source: BOINC html/user/am_get_info.php."""
     return hashlib.md5((cpid + email).encode(), usedforsecurity=False).hexdigest()
 
 
 def _bytes(text: str) -> bytes:
-    """As its head says: what Latin-1 has not, is a numeric entity."""
-    return (_HEAD + text).encode("latin-1", "xmlcharrefreplace")
+    """UTF-8, which the Manager shows, whatever the head says: BOINC's own servers do the same."""
+    return (_HEAD + text).encode("utf-8", "replace")

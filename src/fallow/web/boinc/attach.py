@@ -65,13 +65,9 @@ def project_config(request: Request) -> Response:
         master_url=master_url(door.settings),
         min_passwd_length=PASSWORD_MIN,
         no_sign_up=not door.settings.boinc_sign_up,
-        platforms=_platforms(door),
+        platforms=[(name, "") for name in wire.PLATFORM_TITLES],
     )
     return _xml(wire.project_config(config))
-
-
-def _platforms(door: Door) -> list[tuple[str, str]]:
-    return [(name, "") for name in wire.PLATFORM_TITLES]
 
 
 def _look_up(door: Door, said: Said, address: str) -> bytes:
