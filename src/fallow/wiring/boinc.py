@@ -18,7 +18,9 @@ from fallow.protocols.boinc import signing
 from fallow.settings import Settings
 from fallow.store.port import Store
 from fallow.web.boinc.parts import Boinc
+from fallow.web.boinc.submitting import Submitting
 from fallow.web.boinc.tickets import Tickets
+from fallow.wiring.boinc_submit import submit_role
 from fallow.wiring.roles import Role
 from fallow.wiring.runner import build_runner
 
@@ -35,6 +37,7 @@ def boinc_of(
     work: Work,
     scheduler: Scheduler,
     secret: bytes,
+    submitting: Submitting,
 ) -> Boinc:
     """secret: behind the tokens in files' names. Publishes this release's runner if nobody has."""
     keys = SigningKeys(store, signing, offline=settings.boinc_sign_offline)
@@ -52,6 +55,7 @@ def boinc_of(
         tickets=Tickets(tasks, settings, secret),
         uploads=Uploads(store, places),
         versions=versions,
+        submitting=submitting,
     )
 
 
@@ -65,6 +69,7 @@ def boinc_roles(store: Store, places: Places, settings: Settings) -> list[tuple[
         ("creditor", Role("creditor", creditor.step, settings.role_seconds)),
         ("janitor", Role("boinc-tasks", sweeper.forget_tasks, _TASKS_SECONDS)),
         ("janitor", Role("boinc-files", sweeper.forget_files, _FILES_SECONDS)),
+        ("janitor", submit_role(store, places)),
     ]
 
 

@@ -56,6 +56,7 @@ from fallow.web.oidc import Oidc
 from fallow.web.shelf import Shelf
 from fallow.web.signin import SignIn
 from fallow.wiring.boinc import boinc_of, boinc_roles
+from fallow.wiring.boinc_submit import submitting_of
 from fallow.wiring.images import Finder
 from fallow.wiring.noticing import noticing
 from fallow.wiring.observing import Observing
@@ -155,6 +156,7 @@ def _assembled(
     openai = openai_of(store, places, intake, settings)
     work = Work(store, places, scheduler, settings, observing.tracing, live_logs.watched)
     boinc_secret = _secret(store, clock, _BOINC_KEY)
+    submitting = submitting_of(store, places, intake, settings, people.boinc_users)
     door = Door(
         settings=settings,
         clock=clock,
@@ -171,7 +173,7 @@ def _assembled(
         charts=Charts(store, views, clock),
         results=results,
         work=work,
-        boinc=boinc_of(store, places, settings, people.boinc_users, work, scheduler, boinc_secret),
+        boinc=boinc_of(store, places, settings, people.boinc_users, work, scheduler, boinc_secret, submitting),
         shelf=shelf,
         places=places,
         served=served,

@@ -10,52 +10,40 @@ from typing import Final
 import msgspec
 
 from fallow.control.boinc.apps import App, Apps
-from fallow.control.boinc.batch_standing import ABORTED_FAULT, PAGE, batch_facts, jobs_of
+from fallow.control.boinc.batch_ends import BatchEnds
+from fallow.control.boinc.batch_standing import PAGE, batch_facts, jobs_of
 from fallow.control.boinc.items import Itemizer, Items, blocks
 from fallow.control.boinc.job_files import JobFiles
 from fallow.control.callers import Caller
 from fallow.control.intake import Intake
-from fallow.control.jobs import Jobs, erase
 from fallow.control.places import OWN, Places
-from fallow.control.work import apply_settled
 from fallow.core.boinc_batches import BatchFacts, Counts, JobFacts, SubmittedBatch
-from fallow.core.changes import Change, MoveChunk
-from fallow.core.chunk import ItemFault
 from fallow.core.estimate import estimate, pace_of
 from fallow.core.job import JobSpec, RetryPolicy, VerifyMethod, VerifyPolicy
-from fallow.core.lifecycle import JOB_OVER, ChunkEvent
 from fallow.core.refusals import Code, Refusal
-from fallow.core.settling import carry, settle
 from fallow.core.submission import Submission
-from fallow.core.words import ChunkId, ChunkState, InputFormat, JobId, JobKey, JobState, Micros, Scope
+from fallow.core.words import InputFormat, JobId, JobState, Micros, Scope
 from fallow.settings import Settings
-from fallow.store.port import BoincBatchRow, ChunkRef, JobRow, Store, Tx
+from fallow.store.port import BoincBatchRow, JobRow, Store, Tx
 
 _NAMES_AT_ONCE: Final = 1000
-_SWEEP: Final = 100
 _PRIORITY_MAX: Final = 1_000_000
 _LEASE_SECONDS: Final = (60, 30 * 86400)
-_FORGET_SECONDS: Final = 30 * 86400  # after it was retired, nobody asks for a batch any more
 _FLOPS_OF_SLOT: Final = 4e9  # of a processor core that nothing is known of
 _FLOPS_OF_JOB: Final = 3600e9  # Source: BOINC tools/create_work.cpp, of a job that does not say
 _ACTIVE: Final = (JobState.PLANNING, JobState.RUNNING, JobState.PAUSED, JobState.MERGING)
-_ABORTS: Final[Mapping[ChunkState, ChunkEvent]] = {
-    ChunkState.PLANNED: ChunkEvent.REFUSE,
-    ChunkState.OPEN: ChunkEvent.FAIL,
-}
-_OVER: Final = (ChunkState.DONE, ChunkState.FAILED, ChunkState.CANCELLED)
 
 
 class BoincBatches:
     """Other people's batches and jobs are as good as none. Each verb may raise a Refusal, whose message is BOINC's."""
 
     def __init__(
-        self, store: Store, places: Places, intake: Intake, jobs: Jobs, apps: Apps, files: JobFiles, settings: Settings
+        self, store: Store, places: Places, intake: Intake, apps: Apps, files: JobFiles, settings: Settings
     ) -> None:
         self._store = store
         self._places = places
         self._intake = intake
-        self._jobs = jobs
+        self._ends = BatchEnds(store, places)
         self._apps = apps
         self._files = files
         self._settings = settings
@@ -137,13 +125,7 @@ class BoincBatches:
         """What is done stays; the rest will not be done."""
         with self._store.reading() as tx:
             row = self._row(tx, caller, batch_id, name)
-            job = tx.job_by_key(row.job_key) if row.job_key is not None else None
-        if job is not None and job.state not in JOB_OVER:
-            try:
-                self._jobs.cancel(caller, job.job_id)
-            except Refusal as refusal:
-                if refusal.code is not Code.STATE_CONFLICT:  # it ended in the same moment
-                    raise
+        self._ends.abort(caller, row)
 
     def abort_jobs(self, caller: Caller, names: Sequence[str]) -> None:
         """All of them, or none when one is not there."""
@@ -154,14 +136,13 @@ class BoincBatches:
                 if not found:
                     raise Refusal(Code.NOT_FOUND, f"no job {name[:200]}")
                 tx.abort_boinc_job(found[0].boinc_job_id, self._now())
-        while self._abort_some():
-            pass
+        self._ends.abort_due()
 
     def retire(self, caller: Caller, batch_id: int, name: str) -> None:
         """Its outputs go; how it stood is remembered for a while."""
         with self._store.reading() as tx:
             row = self._row(tx, caller, batch_id, name)
-        self._retire(caller, row)
+        self._ends.retire(caller, row)
 
     def counts(self) -> Counts:
         """Of everybody's jobs."""
@@ -175,19 +156,9 @@ class BoincBatches:
             need_assimilate=sum(job.counters.chunks_total for job in jobs if job.state is JobState.MERGING),
         )
 
-    def step(self) -> bool:
-        """What nobody waits for: aborts that could not be carried out at once, batches and files past their time."""
-        now = self._now()
-        did = self._abort_some()
-        with self._store.reading() as tx:
-            expired = tx.expired_boinc_batches(now, _SWEEP)
-        for row in expired:
-            owner = Caller("", row.account_id, frozenset({Scope.SUBMIT}))
-            self._retire(owner, row)
-        with self._store.transaction() as tx:
-            forgotten = tx.forget_boinc_batches(Micros(now - _FORGET_SECONDS * 1_000_000), _SWEEP)
-            files = tx.forget_boinc_job_files(now)
-        return did or bool(expired or forgotten or files)
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._now() / 1e6
 
     def _now(self) -> Micros:
         return self._places.clock.now()
@@ -222,52 +193,6 @@ class BoincBatches:
             raise Refusal(Code.STATE_CONFLICT, "batch is not in init state")
         tx.add_boinc_jobs(caller.account_id, batch_id, list(zip(items.names, items.outputs, strict=True)))
         return batch_id
-
-    def _retire(self, caller: Caller, row: BoincBatchRow) -> None:
-        if row.retired_at is not None:
-            return
-        self.abort(caller, row.batch_id, "")
-        with self._store.transaction() as tx:
-            job = tx.job_by_key(row.job_key) if row.job_key is not None else None
-            facts = batch_facts(tx, replace(row, retired_at=self._now()), cpu=True)
-            if not tx.retire_boinc_batch(row.batch_id, msgspec.json.encode(facts).decode(), self._now()):
-                return
-            for page in _pages(jobs_of(tx, row)):
-                tx.set_boinc_job_finals([(each.job_id, msgspec.json.encode(each).decode()) for each in page])
-            if job is not None:
-                tx.retire_job(job.job_key)
-        if job is not None:
-            erase(self._store, self._places, job)
-
-    def _abort_some(self) -> bool:
-        """Tells chunks of aborted jobs. True when one was told; those that are not planned yet, or whose answer is
-        being looked at, wait."""
-        with self._store.reading() as tx:
-            due = tx.boinc_aborts_due(0, _NAMES_AT_ONCE)
-        told = False
-        for each in due:
-            with self._store.transaction() as tx:
-                if each.job_key is None or self._told(tx, each.job_key, ChunkId(each.place)):
-                    tx.boinc_abort_done(each.boinc_job_id)
-                    told = True
-        return told
-
-    def _told(self, tx: Tx, job_key: JobKey, chunk_id: ChunkId) -> bool:
-        cases = tx.cases([ChunkRef(job_key, chunk_id)])
-        job = tx.job_by_key(job_key)
-        if job is None or job.state in JOB_OVER:
-            return True
-        if not cases or cases[0].chunk.state in _OVER:
-            return bool(cases)
-        event = _ABORTS.get(cases[0].chunk.state)
-        if event is None:
-            return False
-        fault = ItemFault(ABORTED_FAULT, "The job was aborted.")
-        changes: list[Change] = [MoveChunk(job_key, chunk_id, event, "aborted by its submitter", fault=fault)]
-        carry(cases[0], changes)
-        changes += settle(cases[0], job.spec, self._now())
-        apply_settled(tx, changes, self._now(), f"account {job.account_id}")
-        return True
 
 
 def _submission(app: App, batch: SubmittedBatch, items: Items, uri: str) -> Submission:
@@ -333,17 +258,6 @@ def _all(tx: Tx, account_id: str) -> Iterator[BoincBatchRow]:
     while page := tx.boinc_batches(account_id, after, PAGE):
         yield from page
         after = page[-1].batch_id
-
-
-def _pages(facts: Iterator[JobFacts]) -> Iterator[list[JobFacts]]:
-    page: list[JobFacts] = []
-    for each in facts:
-        page.append(each)
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page
 
 
 def _moved_since(tx: Tx, row: BoincBatchRow, since: float) -> bool:

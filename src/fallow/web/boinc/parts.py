@@ -6,6 +6,7 @@ from fallow.control.boinc.app_versions import AppVersions
 from fallow.control.boinc.calls import Calls
 from fallow.control.boinc.tasks import Tasks
 from fallow.control.boinc.uploads import Uploads
+from fallow.web.boinc.submitting import Submitting
 from fallow.web.boinc.tickets import Tickets
 
 
@@ -19,3 +20,4 @@ class Boinc:
     tickets: Tickets
     uploads: Uploads
     versions: AppVersions
+    submitting: Submitting
