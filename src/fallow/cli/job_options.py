@@ -46,6 +46,19 @@ class JobOptions:
     num_chunks: Annotated[int | None, typer.Option(metavar="N", help="Cut the input into so many chunks.")] = None
     items: Annotated[str | None, typer.Option(metavar="A-B", help="Only items A to B, from 0, both included.")] = None
     verify: Annotated[str, typer.Option(metavar="RULE", help="hash, or quorum:N[:exact|json|numeric].")] = "hash"
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="With a quorum: a trusted worker's answer is enough by itself.")
+    ] = False
+    homogeneous: Annotated[
+        Literal["none", "vendor", "model"],
+        typer.Option(help="With a quorum: a chunk's answers from one vendor or model of machine."),
+    ] = "none"
+    distinct: Annotated[
+        Literal["worker", "account"], typer.Option(help="With a quorum: a chunk's answers from different ones.")
+    ] = "worker"
+    volunteers: Annotated[
+        bool, typer.Option("--volunteers", help="Strangers' BOINC machines may run it, and see image and items.")
+    ] = False
     format: Annotated[
         Literal["jsonl", "text", "csv", "parquet", "objects", "bundles"] | None,
         typer.Option(help="The input's format. Default: by its name."),
@@ -149,6 +162,16 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "verifier": options.verifier or None,
         "assimilator": options.assimilator or None,
     }
+    replication = {
+        "adaptive": options.adaptive or None,
+        "homogeneous": options.homogeneous if options.homogeneous != "none" else None,
+        "distinct": options.distinct if options.distinct != "worker" else None,
+    }
+    needs = {
+        "cores": options.cores,
+        "accelerators": options.accelerators,
+        "volunteers": options.volunteers or None,
+    }
     return {
         "container_image": options.image,
         "engine": options.engine,
@@ -168,7 +191,8 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
         "worker_label": options.label,
         "limits": _said(limits),
         "retry": _said(retry),
-        "requirements": _said({"cores": options.cores, "accelerators": options.accelerators}),
+        "requirements": _said(needs),
+        "replication": _said(replication),
         "plugins": _said(plugins),
         "expires_seconds": _whole(seconds(options.expires)),
         "retention_seconds": _whole(seconds(options.retention)),

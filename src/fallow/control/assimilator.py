@@ -25,6 +25,7 @@ from fallow.control.outputs import ERRORS, MANIFEST, OUTPUT, output_target
 from fallow.control.places import Places
 from fallow.control.plugins import Plugs
 from fallow.control.tracing import Tracing
+from fallow.core.agreement import needed_of
 from fallow.core.canonical import canonical_json
 from fallow.core.chunk import ItemFault
 from fallow.core.lifecycle import IllegalMove, JobEvent
@@ -174,7 +175,7 @@ class Assimilator:
             "size_bytes": size,
             "items_root": tree.root(),
             "locator": locator.marks(),
-            "attempts_agreeing": job.spec.quorum if receipt else 0,
+            "attempts_agreeing": needed_of(row.answers_wanted, job.spec) if receipt else 0,
             "receipt": json.loads(row.envelope) if receipt else None,
             "fault": {"code": row.fault.code, "message": row.fault.message} if row.fault and not receipt else None,
         }

@@ -14,6 +14,7 @@ from fallow.control.grants import Rights
 from fallow.control.lines import count_items
 from fallow.control.places import OWN, Places
 from fallow.control.plugins import Plugs
+from fallow.control.replication import check_replication
 from fallow.core.application import application_of
 from fallow.core.job import Chunking, Image, Input, JobSpec
 from fallow.core.refusals import Code, Refusal
@@ -144,6 +145,14 @@ class Intake:
                 Code.BAD_REQUEST,
                 f"A quorum of {submission.verify.quorum} cannot be met in {submission.retry.max_attempts} attempts.",
                 "Raise max_attempts or lower the quorum.",
+            )
+        check_replication(submission.verify)
+        if submission.requirements.volunteers and not (submission.image or submission.resolved):
+            raise Refusal(
+                Code.BAD_REQUEST,
+                "Volunteers' machines run images only.",
+                "Name a container image, or leave out requirements.volunteers.",
+                {"field": "requirements.volunteers"},
             )
 
     def _checked_input(self, submission: Submission) -> Input:

@@ -103,7 +103,12 @@ def _head(job: JobRow, totals: Totals) -> bytes:
             "command": list(spec.command),
             "contract": spec.contract,
             "harness": wants_harness(spec),
-            "verify": {"method": spec.verify.method, "quorum": spec.quorum, "compare": spec.verify.compare},
+            "verify": {
+                "method": spec.verify.method,
+                "quorum": spec.quorum,
+                "compare": spec.verify.compare,
+                "adaptive": spec.verify.adaptive,
+            },
         },
         "image": {"reference": spec.image.reference if spec.image else "", "digest": spec.ran},
         "counts": {

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from fallow.core.changes import Change, QueueAttempts
-from fallow.core.job import Distinct, Homogeneous, JobSpec
+from fallow.core.job import Distinct, Homogeneous, JobSpec, VerifyMethod, VerifyPolicy
+from fallow.core.refusals import Code, Refusal
 from fallow.core.transition import next_changes
 from fallow.core.words import ChunkId, Micros
 from fallow.store.port import JobRow, Terms, Tx
@@ -13,6 +14,21 @@ def is_plain(spec: JobSpec) -> bool:
     """Whether any worker may lease any chunk of the job: nearly all jobs, which so keep their own short way."""
     verify = spec.verify
     return not verify.adaptive and verify.homogeneous is Homogeneous.NONE and verify.distinct is Distinct.WORKER
+
+
+def check_replication(verify: VerifyPolicy) -> None:
+    """Raises Refusal BAD_REQUEST where a rule on answers to one chunk stands beside a single answer."""
+    if verify.method is VerifyMethod.QUORUM and verify.quorum > 1:
+        return
+    usual = VerifyPolicy()
+    for name in ("adaptive", "homogeneous", "distinct"):
+        if getattr(verify, name) != getattr(usual, name):
+            raise Refusal(
+                Code.BAD_REQUEST,
+                f"{name} is a rule between several answers, and this job wants one.",
+                "Ask for a quorum, such as quorum:2, or leave it out.",
+                {"field": f"replication.{name}"},
+            )
 
 
 def terms_of(spec: JobSpec, account_id: str, classes: Mapping[Homogeneous, str]) -> Terms | None:

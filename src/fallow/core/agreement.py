@@ -26,7 +26,12 @@ class Consensus:
 def answers_needed(chunk: Chunk, spec: JobSpec) -> int:
     """Answers that must agree on this chunk. With adaptive replication one is enough until a worker that is not trusted
     takes part: from then on answers_wanted is the quorum, or more, and the quorum is needed."""
-    return 1 if spec.verify.adaptive and chunk.answers_wanted == 1 else spec.quorum
+    return needed_of(chunk.answers_wanted, spec)
+
+
+def needed_of(answers_wanted: int, spec: JobSpec) -> int:
+    """The same, where only what the chunk wanted is at hand."""
+    return 1 if spec.verify.adaptive and answers_wanted == 1 else spec.quorum
 
 
 def voices(answers: Sequence[Attempt], voice: Voice | None) -> int:

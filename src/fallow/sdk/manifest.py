@@ -190,12 +190,17 @@ def _head(body: dict[str, Any]) -> Head:
         job_id=_text(job["job_id"]),
         contract=_text(job["contract"]),
         image=_text(image.get("digest") or ""),
-        quorum=_whole((job.get("verify") or {}).get("quorum", 1)),
+        quorum=_least_agreeing(job.get("verify") or {}),
         files={_text(name): _file_fact(fact) for name, fact in body["files"].items()},
         public_keys={_text(name): _public_key(worker) for name, worker in body["workers"].items()},
         counts={name: count for name, count in body["counts"].items() if isinstance(count, int)},
         body=body,
     )
+
+
+def _least_agreeing(verify: dict[str, Any]) -> int:
+    """Answers that must agree on each chunk. With adaptive replication a trusted worker's is enough."""
+    return 1 if verify.get("adaptive") is True else _whole(verify.get("quorum", 1))
 
 
 def _file_fact(fact: dict[str, Any]) -> FileFact:

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from fallow.core.merkle import Tree
 from fallow.core.receipt import Receipt
+from fallow.core.volunteers import is_volunteer
+from fallow.core.words import WorkerId
 from fallow.sdk.errors_file import ErrorsFile
 from fallow.sdk.manifest import Damaged, Entry, Head, Manifest
 from fallow.sdk.regions import Region, first_broken_line, read_region
@@ -62,8 +64,9 @@ def _broken_seal(line: int | None) -> str:
 
 
 def _check_workers(head: Head, verdict: Verdict) -> None:
+    """A worker is named after its key, but for volunteers: theirs the server has kept since their first answer."""
     for worker_id, key in head.public_keys.items():
-        if worker_id != worker_id_of(key):
+        if worker_id != worker_id_of(key) and not is_volunteer(WorkerId(worker_id)):
             verdict.add(MANIFEST, None, f"The public key given for worker {said(worker_id)} is not that worker's.")
     for name in (OUTPUT, ERRORS):
         if name not in head.files:

@@ -30,9 +30,11 @@ _QUERY = {
     " j.items_error, j.items_failed, j.chunks_planned, j.chunks_open, j.chunks_verifying, j.chunks_done,"
     " j.chunks_failed, j.chunks_cancelled, j.chunks_split, j.attempts_queued, j.attempts_leased, j.attempts_over,"
     " j.attempts_errored, j.attempts_lost, j.attempts_invalid, j.plan_next_item, t.spec ->> '$.input.range.start',"
-    " CASE t.spec ->> '$.verify.method' WHEN 'quorum' THEN t.spec ->> '$.verify.quorum' ELSE 1 END"
+    " CASE t.spec ->> '$.verify.method' WHEN 'quorum' THEN t.spec ->> '$.verify.quorum' ELSE 1 END,"
+    " t.spec ->> '$.verify.adaptive'"
     " FROM job AS j JOIN job_text AS t USING (job_key)",
-    "chunks": "SELECT job_key, chunk_id, state, item_start, item_count, attempts_after, canonical_id FROM chunk"
+    "chunks": "SELECT job_key, chunk_id, state, item_start, item_count, attempts_after, canonical_id, answers_wanted"
+    " FROM chunk"
     " ORDER BY job_key, item_start, chunk_id",
     "attempts": "SELECT attempt_id, job_key, chunk_id, state, worker_id, item_errors,"
     " failure_class FROM attempt ORDER BY attempt_id",
@@ -116,14 +118,15 @@ def _check_job(job: Row, chunks: Sequence[Row], attempts: Sequence[Row]) -> None
     for row in attempts:
         by_chunk.setdefault(row[2], []).append(row)
     for row in chunks:
-        _check_chunk(row, by_chunk.get(row[1], []), int(job[24]))
+        needed = 1 if job[25] and row[7] == 1 else int(job[24])  # with adaptive replication, of a trusted worker
+        _check_chunk(row, by_chunk.get(row[1], []), needed)
     _check_counters(job, chunks, attempts)
     _check_cover(job, [row for row in chunks if row[2] != ChunkState.SPLIT])
 
 
 def _check_chunk(chunk: Row, attempts: Sequence[Row], quorum: int) -> None:
     """No worker answers twice; a chunk that is done has enough valid answers and one canonical among them."""
-    job_key, chunk_id, state, _, _, attempts_after, canonical = chunk
+    job_key, chunk_id, state, _, _, attempts_after, canonical, _ = chunk
     current = [row for row in attempts if row[0] > attempts_after]
     answered = Counter(row[4] for row in current if row[3] in _ANSWERED)
     for worker, count in answered.items():

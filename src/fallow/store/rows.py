@@ -213,6 +213,7 @@ def result_of(row: Row) -> ResultRow:
         items_root=row[12],
         item_errors=row[13],
         envelope=bytes(row[14] or b""),
+        answers_wanted=row[15],
     )
 
 

@@ -53,10 +53,25 @@ class LimitsRequest(_Message):
 
 
 class RequirementsRequest(_Message):
+    """volunteers: strangers' machines may run the job too, through BOINC; they see its image and its items."""
+
     memory_bytes: Annotated[int, Field(ge=0)] = 0
     cores: Annotated[float, Field(ge=0)] = 0.0
     accelerators: Annotated[int, Field(ge=0)] = 0
     engine: Literal["podman", "docker", "process"] | None = None
+    volunteers: bool = False
+
+
+class ReplicationRequest(_Message):
+    """Who may answer a chunk together, beside the quorum of `verify`.
+
+    adaptive: one answer is enough where a trusted worker gave it. homogeneous: all answers to a chunk from machines of
+    one vendor or model of processor and accelerator. distinct: never two answers of one worker, or of one account.
+    """
+
+    adaptive: bool = False
+    homogeneous: Literal["none", "vendor", "model"] = "none"
+    distinct: Literal["worker", "account"] = "worker"
 
 
 class RetryRequest(_Message):
@@ -112,6 +127,7 @@ class JobRequest(_Message):
     outbound: bool | None = None
     overwrite: bool = False
     verify: str = "hash"
+    replication: ReplicationRequest = ReplicationRequest()
     limits: LimitsRequest = LimitsRequest()
     retry: RetryRequest = RetryRequest()
     requirements: RequirementsRequest = RequirementsRequest()

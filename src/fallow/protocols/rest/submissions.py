@@ -3,10 +3,13 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from fallow.core.job import (
     Chunking,
     Compare,
+    Distinct,
+    Homogeneous,
     HttpService,
     ItemRange,
     Limits,
@@ -49,7 +52,7 @@ def submission_of(request: JobRequest) -> Submission:
         harness=request.harness,
         outbound=request.outbound,
         chunking=Chunking(request.chunk_items, request.chunk_bytes, request.num_chunks),
-        verify=parse_verify(request.verify),
+        verify=_policy(request),
         limits=Limits(**request.limits.model_dump()),
         retry=RetryPolicy(**request.retry.model_dump()),
         requirements=_requirements(request),
@@ -60,6 +63,16 @@ def submission_of(request: JobRequest) -> Submission:
         name=request.name,
         http=HttpService(**request.http.model_dump()),
         feed=request.feed,
+    )
+
+
+def _policy(request: JobRequest) -> VerifyPolicy:
+    asked = request.replication
+    return replace(
+        parse_verify(request.verify),
+        adaptive=asked.adaptive,
+        homogeneous=Homogeneous(asked.homogeneous),
+        distinct=Distinct(asked.distinct),
     )
 
 
@@ -157,6 +170,7 @@ def _requirements(request: JobRequest) -> Requirements:
         cores=asked.cores,
         accelerators=asked.accelerators,
         engine=Engine(engine) if engine else None,
+        volunteers=asked.volunteers,
     )
 
 

@@ -35,11 +35,20 @@ def template_of(said: Mapping[str, Any]) -> tuple[dict[str, Any], Submission]:
 def with_template(template: Mapping[str, Any], said: Mapping[str, Any]) -> JobRequest:
     """A request for a model: the template's members, and over them what the submitter says. Raises Refusal."""
     _refuse(OF_THE_MODEL & set(said), "{} cannot be chosen beside a model.", "Leave it out; the model has its own.")
+    _refuse(_given_away(template, said), "{} cannot be chosen beside a model.", "Its operator says who may run it.")
     merged = dict(template)
     for name, value in said.items():
         under = merged.get(name)
         merged[name] = {**under, **value} if isinstance(under, Mapping) and isinstance(value, Mapping) else value
     return _parsed(merged)
+
+
+def _given_away(template: Mapping[str, Any], said: Mapping[str, Any]) -> frozenset[str]:
+    """Whether strangers would get a model that its operator keeps to the fleet."""
+    asked, has = said.get("requirements"), template.get("requirements")
+    wants = isinstance(asked, Mapping) and bool(asked.get("volunteers"))
+    may = isinstance(has, Mapping) and bool(has.get("volunteers"))
+    return frozenset({"requirements.volunteers"}) if wants and not may else frozenset()
 
 
 def batch_submission(template: Mapping[str, Any], said: Mapping[str, Any]) -> Submission:

@@ -128,6 +128,7 @@ class ResultRow:
     items_root: str = ""
     item_errors: int = 0
     envelope: bytes = b""
+    answers_wanted: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ UPDATE chunk SET verify_owner = :owner, verify_until = :until WHERE job_key = :j
 -- Chunks with an answer or a fault, in item order, with the canonical attempt.
 SELECT c.chunk_id, c.state, c.item_start, c.item_count, c.fault_code, c.fault_message, a.attempt_id, a.worker_id,
        a.artifact_key, a.artifact_sha256, a.artifact_size_bytes, a.artifact_offset, a.items_root, a.item_errors,
-       a.envelope
+       a.envelope, c.answers_wanted
   FROM chunk AS c LEFT JOIN attempt AS a ON a.attempt_id = c.canonical_id
  WHERE c.job_key = :job_key AND c.state IN ('done', 'failed') AND c.item_start > :after_item
  ORDER BY c.item_start LIMIT :limit;
@@ -73,7 +73,7 @@ SELECT c.chunk_id, c.state, c.item_start, c.item_count, c.fault_code, c.fault_me
 -- The same from the chunk that holds an item on.
 SELECT c.chunk_id, c.state, c.item_start, c.item_count, c.fault_code, c.fault_message, a.attempt_id, a.worker_id,
        a.artifact_key, a.artifact_sha256, a.artifact_size_bytes, a.artifact_offset, a.items_root, a.item_errors,
-       a.envelope
+       a.envelope, c.answers_wanted
   FROM chunk AS c LEFT JOIN attempt AS a ON a.attempt_id = c.canonical_id
  WHERE c.job_key = :job_key AND c.state IN ('done', 'failed') AND c.item_start + c.item_count > :item
    AND c.item_start >= coalesce((SELECT max(b.item_start) FROM chunk AS b WHERE b.job_key = :job_key

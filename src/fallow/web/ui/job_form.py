@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from fallow.core.job import MIB, JobSpec, Limits, RetryPolicy, VerifyMethod
+from fallow.core.job import MIB, JobSpec, Limits, RetryPolicy, VerifyMethod, VerifyPolicy
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import JobRequest
 from fallow.protocols.rest.submissions import verify_text
@@ -45,6 +45,7 @@ FIELDS: Final = (
     "needs_memory_mib",
     "needs_cores",
     "needs_accelerators",
+    "volunteers",
     "output_uri",
     "overwrite",
     "priority",
@@ -107,6 +108,7 @@ _OF_REQUEST: Final = {
     "requirements.cores": "needs_cores",
     "requirements.accelerators": "needs_accelerators",
     "requirements.engine": "engine",
+    "requirements.volunteers": "volunteers",
 }
 _SPEC_TO_MORE: Final = ("feed", "reuse", "harness", "expires_seconds", "retention_seconds")
 
@@ -147,6 +149,8 @@ def request_of(values: Mapping[str, str]) -> JobRequest:
         name: values[f"needs_{name}"] for name in ("cores", "accelerators") if values[f"needs_{name}"]
     }
     needs |= _bytes(values, "needs_memory_mib")
+    if values["volunteers"]:
+        needs["volunteers"] = True
     body |= {name: part for name, part in (("limits", limits), ("retry", retry), ("requirements", needs)) if part}
     for name, value in _more(values["more"]).items():
         known = body.get(name)
@@ -255,6 +259,7 @@ def values_of_spec(spec: JobSpec) -> dict[str, str]:
         "needs_memory_mib": _number(needs.memory_bytes / MIB),
         "needs_cores": _number(needs.cores),
         "needs_accelerators": _number(needs.accelerators),
+        "volunteers": "1" if needs.volunteers else "",
         "priority": str(spec.priority),
         "more": _rest(spec),
     }
@@ -276,6 +281,12 @@ def _number(value: float | None) -> str:
     return "" if not value else f"{value:.12g}"
 
 
+def _replication(policy: VerifyPolicy) -> dict[str, Any]:
+    usual = VerifyPolicy()
+    names = ("adaptive", "homogeneous", "distinct")
+    return {name: getattr(policy, name) for name in names if getattr(policy, name) != getattr(usual, name)}
+
+
 def _rest(spec: JobSpec) -> str:
     """What has no field of its own, where it is not what it would be without being said."""
     fresh = JobRequest(input_uri=spec.input.uri)
@@ -291,5 +302,6 @@ def _rest(spec: JobSpec) -> str:
         asked, usual = getattr(spec, part), getattr(fresh, part)
         names = [name for name in type(usual).model_fields if name not in shown]
         body[part] = {name: getattr(asked, name) for name in names if getattr(asked, name) != getattr(usual, name)}
+    body["replication"] = _replication(spec.verify)
     said = {name: value for name, value in body.items() if value not in (getattr(fresh, name, None), None, {})}
     return json.dumps(said, indent=1) if said else ""

@@ -164,6 +164,7 @@ _ADVANCED: Final = (
     "needs_memory_mib",
     "needs_cores",
     "needs_accelerators",
+    "volunteers",
     "job_id",
     "more",
 )
