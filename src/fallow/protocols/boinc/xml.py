@@ -321,7 +321,7 @@ def _untagged(raw: bytes) -> str:
 def _clean(text: str, chars_max: int) -> str:
     text = text.strip()
     if not text.isprintable():
-        text = _UNPRINTABLE.sub("", text)
+        text = _UNPRINTABLE.sub("", text).strip()
     return text[:chars_max]
 
 
