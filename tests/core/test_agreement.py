@@ -1,16 +1,17 @@
 """When two answers say the same, and when enough do."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallow.core.agreement import Consensus, consensus, same_line, same_lines
+from fallow.core.agreement import Consensus, answers_needed, consensus, same_line, same_lines, voices
 from fallow.core.chunk import Attempt
-from fallow.core.job import Compare, VerifyMethod, VerifyPolicy
-from fallow.core.words import AttemptId, AttemptState
-from tests.core.making import attempt
+from fallow.core.job import Compare, Input, JobSpec, VerifyMethod, VerifyPolicy
+from fallow.core.words import AttemptId, AttemptState, InputFormat, JobId
+from tests.core.making import attempt, chunk
 
 BIG = "1" + "0" * 400
 
@@ -150,3 +151,36 @@ def test_tolerance_does_not_chain() -> None:
     """1 agrees with 2 and 2 with 3, but 1 not with 3: all who count agree with the canonical one itself."""
     near = consensus(answers(1, 2, 3), 3, lambda a, b: abs(a.attempt_id - b.attempt_id) <= 1)
     assert near == found(2, [1, 2, 3], [])
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "quorum", "wanted", "needed"),
+    [
+        (False, 1, 1, 1),
+        (False, 2, 2, 2),
+        (False, 2, 3, 2),
+        (True, 2, 1, 1),
+        (True, 3, 1, 1),
+        (True, 3, 3, 3),
+        (True, 2, 4, 2),
+    ],
+)
+def test_adaptive_replication_needs_one_answer_until_more_are_wanted(
+    adaptive: bool, quorum: int, wanted: int, needed: int
+) -> None:
+    asked = VerifyPolicy(VerifyMethod.QUORUM, quorum, adaptive=adaptive)
+    spec = JobSpec(JobId("job-1"), Input("file:///in.jsonl", InputFormat.JSONL), verify=asked)
+    assert answers_needed(replace(chunk(), answers_wanted=wanted), spec) == needed
+
+
+def test_answers_of_one_voice_count_once() -> None:
+    answers = [attempt(n, AttemptState.REPORTED) for n in (1, 2, 3)]
+    whose = {AttemptId(1): "a", AttemptId(2): "a", AttemptId(3): "b"}
+
+    def voice(one: Attempt) -> object:
+        return whose[one.attempt_id]
+
+    assert (voices(answers, voice), voices(answers, None)) == (2, 3)
+    assert consensus(answers[:2], 2, lambda _a, _b: True, voice).canonical is None
+    assert consensus(answers, 2, lambda _a, _b: True, voice).agreeing == (1, 2, 3)
+    assert consensus(answers[:2], 2, lambda _a, _b: True).canonical == 1

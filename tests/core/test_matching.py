@@ -38,6 +38,8 @@ def needing(**needs: object) -> JobSpec:
         (needing(platform="linux/amd64"), WORKER),
         (needing(accelerators=1), replace(WORKER, accelerators=2)),
         (SPEC, replace(WORKER, label=None)),
+        (needing(volunteers=True), replace(WORKER, stranger=True)),
+        (needing(volunteers=True), WORKER),
         (SPEC, replace(WORKER, engines=frozenset({"docker", "process"}))),
         (BARE, replace(WORKER, engines=frozenset({"process"}), platform="darwin/arm64")),
     ],
@@ -63,6 +65,13 @@ def test_a_worker_that_has_what_is_needed_fits(spec: JobSpec, worker: Capability
         (BARE, WORKER, "engine=process", "podman"),
         (replace(SPEC, contract=Contract.DIRECT), WORKER, "contract=direct", "files,stream"),
         (SPEC, replace(WORKER, platform="linux/riscv64"), "platform=linux/amd64,linux/arm64", "linux/riscv64"),
+        (SPEC, replace(WORKER, stranger=True), "volunteers=false", "a volunteer's machine"),
+        (
+            needing(volunteers=True),
+            replace(WORKER, stranger=True, own_only=True),
+            "boinc_own_only=true",
+            "a volunteer's machine",
+        ),
     ],
 )
 def test_a_worker_that_lacks_something_is_told_what(

@@ -40,6 +40,14 @@ def test_ten_good_answers_in_a_row_make_trust_and_one_bad_one_ends_it() -> None:
     assert trusted(after(proven, Fared.ABORTED, QUOTA).valid_in_row)
 
 
+def test_an_answer_that_stood_alone_earns_no_trust_and_loses_none() -> None:
+    alone = NEW
+    for _ in range(50):
+        alone = after(alone, Fared.VALID, QUOTA, compared=False)
+    assert (alone.valid, alone.valid_in_row) == (50, 0)
+    assert after(many(Fared.VALID, 12), Fared.VALID, QUOTA, compared=False).valid_in_row == 12
+
+
 def test_trusted_machines_are_checked_the_more_seldom_the_longer_they_are_right() -> None:
     assert spot_check(10, 0.1)
     assert not spot_check(10, 0.11)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallow.core.changes import MoveAttempt, MoveChunk, QueueAttempts
+from fallow.core.changes import CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Answer, Case
 from fallow.core.job import Compare, Input, JobSpec, Plugins, RetryPolicy, VerifyMethod, VerifyPolicy
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
@@ -106,3 +106,20 @@ def test_other_chunks_changes_are_passed_over() -> None:
     carry(of, [MoveChunk(of.chunk.job_key, type(of.chunk.chunk_id)(elsewhere), ChunkEvent.VERIFY)])
     carry(of, [QueueAttempts(of.chunk.job_key, type(of.chunk.chunk_id)(elsewhere), 1)])
     assert of == case(chunk())
+
+
+def test_with_adaptive_replication_one_checked_answer_is_enough_while_one_is_wanted() -> None:
+    adaptive = replace(QUORUM, verify=replace(QUORUM.verify, adaptive=True))
+    checked = replace(attempt(1, AttemptState.REPORTED), checked=True)
+    alone, doubted = case(chunk(), checked), case(replace(chunk(), answers_wanted=2), checked)
+    assert events(settle(alone, adaptive, NOW)) == ["verify", "agree", "accept"]
+    assert events(settle(doubted, adaptive, NOW)) == ["QueueAttempts"]
+
+
+def test_pieces_of_a_chunk_want_what_the_chunk_needed() -> None:
+    adaptive = replace(QUORUM, verify=replace(QUORUM.verify, adaptive=True, quorum=3))
+    for wanted, pieces in ((1, {1}), (3, {3}), (5, {3})):
+        failed = replace(attempt(1, AttemptState.ERRORED), failure_class=FailureClass.SUBMITTER)
+        of = case(replace(chunk(), answers_wanted=wanted), failed)
+        made = settle(of, adaptive, NOW)
+        assert {each.answers_wanted for each in made if isinstance(each, CutChunk)} == pieces

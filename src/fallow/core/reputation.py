@@ -66,9 +66,12 @@ def after(
     items: int = 0,
     seconds: float = 0.0,
     turnaround_seconds: float = 0.0,
+    compared: bool = True,
 ) -> Reputation:
     """The record with one more attempt in it.
 
+    compared: whether a good answer was found to be good beside another machine's, in a job of somebody else. One that
+    stood alone earns no trust: a liar's own job would find it good, and a liar who is trusted would stay so.
     quota: what a machine starts with. items, seconds: of the attempt's work, turnaround_seconds: from sending to
     report; 0: not known. They count for good answers only: a wrong one may have taken no time at all.
     """
@@ -76,7 +79,7 @@ def after(
         better = replace(
             reputation,
             valid=reputation.valid + 1,
-            valid_in_row=reputation.valid_in_row + 1,
+            valid_in_row=reputation.valid_in_row + compared,
             quota=_raised(reputation.quota, quota),
         )
         return measured(better, items, seconds, turnaround_seconds)
