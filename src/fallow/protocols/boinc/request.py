@@ -138,9 +138,13 @@ def _stderr(scanner: Scanner, fields: _Fields, found: Sequence[Block]) -> str:
     if is_written:
         parts.append(written.rpartition(b"</stderr_txt>")[0] or written)
     elif not parts[0]:
-        return (data_text(raw) if block is None else markup_text(raw, 2 * len(raw)))[-STDERR_CHARS_MAX:]
+        return _end(data_text(raw) if block is None else markup_text(raw, 2 * len(raw)))
     texts = (data_text(each) if is_data else text_of(each, len(each)) for each in parts if each)
-    return "\n".join(each for each in texts if each)[-STDERR_CHARS_MAX:]
+    return _end("\n".join(each for each in texts if each))
+
+
+def _end(text: str) -> str:
+    return text[-STDERR_CHARS_MAX:].lstrip()
 
 
 def _host(scanner: Scanner, info: Block | None, coprocessors: Block | None) -> HostInfo:

@@ -322,7 +322,7 @@ def _clean(text: str, chars_max: int) -> str:
     text = text.strip()
     if not text.isprintable():
         text = _UNPRINTABLE.sub("", text).strip()
-    return text[:chars_max]
+    return text if len(text) <= chars_max else text[:chars_max].rstrip()
 
 
 def _resolved(text: str) -> str:
