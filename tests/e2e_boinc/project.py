@@ -104,7 +104,7 @@ class Project:
         directory = self.home / f"{job_id}-out"
         self.cli("results", job_id, "--output", directory)
         proved = fallow("verify", directory)
-        assert proved.returncode == 0, proved.stdout
+        assert proved.returncode == 0, proved.stdout + proved.stderr
         return lines_of(directory / "output.jsonl")
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:

@@ -125,7 +125,8 @@ def restored_from_a_copy(project: Project) -> None:
     client.quit()
     client.copy_to(project.home / "copied-clone")
     client.start()
-    client.wait_log("Scheduler request completed", after=client.log.rindex("Starting BOINC"))
+    for _ in range(3):  # a call may have been lost at the end: only a copy is more than one behind
+        client.wait_log("Scheduler request completed", after=len(client.log))
     clone = project.client("copied-clone")
     clone.wait("a number of its own", lambda: clone.host_id() not in (0, original))
     clone.wait("the end of what is not its own", lambda: all(each["name"] != task for each in clone.tasks()))
@@ -188,7 +189,7 @@ SCENARIOS = (
 def together(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[Together]:
     home = tmp_path_factory.mktemp("boinc") / "project"
     home.mkdir()
-    project = Project(home, image, {"FALLOW_RETRY_SAME_SECONDS": "5"})
+    project = Project(home, image, {"FALLOW_RETRY_SAME_SECONDS": "5", "FALLOW_BOINC_NO_ENGINE_SECONDS": "20"})
     running = Together(project, SCENARIOS, at_once=4)
     yield running
     running.close()
