@@ -130,6 +130,9 @@ class Settings:
         3600.0, "A bundle may take so long at least, before it is given again."
     )
     boinc_deadline_seconds_max: float = _setting(7 * 86400.0, "And so long at most.")
+    boinc_statistics: bool = _setting(
+        True, "Once a day, what volunteers earned is put at /boinc/stats/ for anybody; who is not listed is left out."
+    )
     boinc_sign_offline: bool = _setting(
         False, "Only the public half of the key that BOINC clients trust is on the server; see docs/boinc-signing.md."
     )

@@ -9,6 +9,7 @@ _ID: Final = re.compile(r"b-(?P<host>[0-9]{1,18})\.[0-9]{1,9}\Z")
 
 
 def volunteer_id(host_id: int, generation: int = 1) -> WorkerId:
+    """The worker that a host is. generation: from 1."""
     return WorkerId(f"b-{host_id}.{generation}")
 
 

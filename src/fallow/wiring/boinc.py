@@ -7,6 +7,7 @@ from fallow.control.boinc.calls import Calls
 from fallow.control.boinc.creditor import Creditor
 from fallow.control.boinc.handing_out import HandingOut
 from fallow.control.boinc.signing_key import SigningKeys
+from fallow.control.boinc.statistics import Statistics
 from fallow.control.boinc.sweeper import Sweeper
 from fallow.control.boinc.tasks import Tasks
 from fallow.control.boinc.uploads import Uploads
@@ -15,6 +16,7 @@ from fallow.control.places import Places
 from fallow.control.scheduler import Scheduler
 from fallow.control.work import Work
 from fallow.protocols.boinc import signing
+from fallow.protocols.boinc import statistics as statistics_form
 from fallow.settings import Settings
 from fallow.store.port import Store
 from fallow.web.boinc.parts import Boinc
@@ -26,6 +28,7 @@ from fallow.wiring.runner import build_runner
 
 _TASKS_SECONDS = 60.0
 _FILES_SECONDS = 3600.0
+_STATISTICS_SECONDS = 60.0  # a look whether a day has passed
 _log = structlog.get_logger("fallow.boinc")
 
 
@@ -64,9 +67,11 @@ def boinc_roles(store: Store, places: Places, settings: Settings) -> list[tuple[
     if not settings.boinc:
         return []
     creditor = Creditor(store, places.clock, settings)
+    statistics = Statistics(store, places.artifacts, places.clock, settings, statistics_form)
     sweeper = Sweeper(store, places)
     return [
         ("creditor", Role("creditor", creditor.step, settings.role_seconds)),
+        ("creditor", Role("statistics", statistics.step, _STATISTICS_SECONDS)),
         ("janitor", Role("boinc-tasks", sweeper.forget_tasks, _TASKS_SECONDS)),
         ("janitor", Role("boinc-files", sweeper.forget_files, _FILES_SECONDS)),
         ("janitor", submit_role(store, places)),

@@ -47,6 +47,16 @@ class TeamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TeamMembers:
+    """A team, how many are in it, and who founded it when that one is listed (else None and "")."""
+
+    team: TeamRow
+    members: int
+    founder_id: int | None
+    founder_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerKeyRow:
     """A key that is good for one machine. host_id: the one that used it first."""
 
@@ -301,6 +311,23 @@ class BoincTx(Protocol):
 
     def team_leaders(self, limit: int) -> list[TeamRow]:
         """Those that have earned something, best average first."""
+        ...
+
+    def listed_users(self, after: int, limit: int) -> list[tuple[BoincUserRow, str, str | None]]:
+        """(user, name, e-mail) by number, of those that are listed and have earned something."""
+        ...
+
+    def listed_hosts(self, after: int, limit: int) -> list[tuple[HostRow, int]]:
+        """(host, user's number) by number: hosts of such users that have earned something."""
+        ...
+
+    def teams_after(self, after: int, limit: int) -> list[TeamMembers]:
+        """By number, those that have earned something."""
+        ...
+
+    def fade_averages(self, whose: str, after: int, limit: int, now: Micros, half_life_seconds: float) -> int | None:
+        """Averages that are a day old become today's; what is as good as nothing becomes nothing. whose: "hosts",
+        "users" or "teams". Up to `limit` of them by number, from `after` on; the last one's number, None at the end."""
         ...
 
     # classes of machines

@@ -127,3 +127,50 @@ SELECT u.user_id, u.account_id, u.key_sha256, u.key_version, u.cpid, u.created_a
 -- Teams, best average first.
 SELECT t.team_id, t.name, t.name_key, t.account_id, t.created_at, t.credit_total, t.credit_average, t.credit_at
   FROM boinc_team AS t WHERE t.credit_average > 0 ORDER BY t.credit_average DESC, t.team_id LIMIT :limit;
+
+-- listed_users
+-- Users that are listed and have earned something, by number, with their accounts' names and addresses.
+SELECT u.user_id, u.account_id, u.key_sha256, u.key_version, u.cpid, u.created_at, u.password, u.team_id, u.listed,
+       u.credit_total, u.credit_average, u.credit_at,
+       a.name, a.email
+  FROM boinc_user AS u JOIN account AS a ON a.account_id = u.account_id
+ WHERE u.user_id > :after AND u.listed = 1 AND u.credit_total > 0 AND a.disabled_at IS NULL
+ ORDER BY u.user_id LIMIT :limit;
+
+-- listed_hosts
+-- Hosts of users that are listed that have earned something, by number.
+SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,
+       h.venue, h.merged_into, h.label_said, h.label_set, h.label_at, h.no_engine_count, h.no_engine_until,
+       h.credit_total, h.credit_average, h.credit_at,
+       u.user_id
+  FROM boinc_host AS h JOIN boinc_user AS u ON u.account_id = h.account_id
+  JOIN account AS a ON a.account_id = h.account_id
+ WHERE h.host_id > :after AND h.merged_into IS NULL AND h.credit_total > 0 AND u.listed = 1 AND a.disabled_at IS NULL
+ ORDER BY h.host_id LIMIT :limit;
+
+-- teams_after
+-- Teams that have earned something, by number, with how many are in each and their founders that are listed.
+SELECT t.team_id, t.name, t.name_key, t.account_id, t.created_at, t.credit_total, t.credit_average, t.credit_at,
+       (SELECT count(*) FROM boinc_user AS m WHERE m.team_id = t.team_id), u.user_id,
+       CASE WHEN u.user_id IS NULL THEN '' ELSE a.name END
+  FROM boinc_team AS t LEFT JOIN boinc_user AS u ON u.account_id = t.account_id AND u.listed = 1
+  LEFT JOIN account AS a ON a.account_id = t.account_id
+ WHERE t.team_id > :after AND t.credit_total > 0 ORDER BY t.team_id LIMIT :limit;
+
+-- fading_hosts
+-- What hosts earned whose averages are of before a moment, by number.
+SELECT o.host_id, o.credit_total, o.credit_average, o.credit_at
+  FROM boinc_host AS o WHERE o.host_id > :after AND o.credit_average > 0 AND o.credit_at < :before
+ ORDER BY o.host_id LIMIT :limit;
+
+-- fading_users
+-- What users earned whose averages are of before a moment, by number.
+SELECT o.user_id, o.credit_total, o.credit_average, o.credit_at
+  FROM boinc_user AS o WHERE o.user_id > :after AND o.credit_average > 0 AND o.credit_at < :before
+ ORDER BY o.user_id LIMIT :limit;
+
+-- fading_teams
+-- What teams earned whose averages are of before a moment, by number.
+SELECT o.team_id, o.credit_total, o.credit_average, o.credit_at
+  FROM boinc_team AS o WHERE o.team_id > :after AND o.credit_average > 0 AND o.credit_at < :before
+ ORDER BY o.team_id LIMIT :limit;

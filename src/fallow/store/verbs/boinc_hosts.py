@@ -12,6 +12,7 @@ from fallow.store.rows import storable
 from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs
 
+HOST_WIDTH = 20  # columns
 END_RESULT = ("over_at", "exit_status", "client_state", "elapsed_seconds", "result_id")
 CHUNK_CLASS = ("job_key", "chunk_id", "class")
 
@@ -140,7 +141,7 @@ def _said(row: HostRow) -> dict[str, object]:
 
 
 def host_row_of(row: Row) -> HostRow:
-    values: Row = (*row[:17], Earned(*row[17:20]))
+    values: Row = (*row[:17], Earned(*row[17:HOST_WIDTH]))
     return HostRow(*values)
 
 

@@ -8,7 +8,7 @@ from fallow.store.rows import storable
 from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs
 
-USER_WIDTH = 12
+USER_WIDTH, TEAM_WIDTH = 12, 8  # columns
 
 
 class BoincPeopleVerbs(Verbs):
@@ -89,5 +89,5 @@ def user_of(row: Row) -> BoincUserRow:
 
 
 def team_of(row: Row) -> TeamRow:
-    values: Row = (*row[:5], Earned(*row[5:]))
+    values: Row = (*row[:5], Earned(*row[5:TEAM_WIDTH]))
     return TeamRow(*values)

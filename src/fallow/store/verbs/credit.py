@@ -7,15 +7,27 @@ from typing import Final
 
 import msgspec
 
-from fallow.core.credit import add
+from fallow.core.credit import add, fade
 from fallow.core.volunteer_ids import host_of
 from fallow.core.words import AttemptId, ChunkId, JobKey, Micros, WorkerId
-from fallow.store.port import BoincUserRow, ChunkRef, CreditRow, ReputationRow, TeamRow, VerdictRow
+from fallow.store.port import (
+    BoincUserRow,
+    ChunkRef,
+    CreditRow,
+    HostRow,
+    ReputationRow,
+    TeamMembers,
+    TeamRow,
+    VerdictRow,
+)
 from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs, set_of
-from fallow.store.verbs.boinc_people import USER_WIDTH, team_of, user_of
+from fallow.store.verbs.boinc_hosts import HOST_WIDTH, host_row_of
+from fallow.store.verbs.boinc_people import TEAM_WIDTH, USER_WIDTH, team_of, user_of
 
 MICROS: Final = 1e6
+NOTHING: Final = 0.01  # cobblestones a day: somebody who stopped long ago leads nobody any more
+DAY_MICROS: Final = 86_400 * 1_000_000
 SET_EARNED: Final = ("total", "average", "at", "number", "was_at", "was_total")
 REPUTATION: Final = tuple(each.name for each in fields(ReputationRow))
 
@@ -94,6 +106,32 @@ class CreditVerbs(Verbs):
 
     def team_leaders(self, limit: int) -> list[TeamRow]:
         return [team_of(row) for row in self.session.all("team_leaders", {"limit": limit})]
+
+    def listed_users(self, after: int, limit: int) -> list[tuple[BoincUserRow, str, str | None]]:
+        rows = self.session.all("listed_users", {"after": after, "limit": limit})
+        return [(user_of(row), row[USER_WIDTH], row[USER_WIDTH + 1]) for row in rows]
+
+    def listed_hosts(self, after: int, limit: int) -> list[tuple[HostRow, int]]:
+        rows = self.session.all("listed_hosts", {"after": after, "limit": limit})
+        return [(host_row_of(row), row[HOST_WIDTH]) for row in rows]
+
+    def teams_after(self, after: int, limit: int) -> list[TeamMembers]:
+        rows = self.session.all("teams_after", {"after": after, "limit": limit})
+        return [TeamMembers(team_of(row), *row[TEAM_WIDTH:]) for row in rows]
+
+    def fade_averages(self, whose: str, after: int, limit: int, now: Micros, half_life_seconds: float) -> int | None:
+        params = {"after": after, "before": now - DAY_MICROS, "limit": limit}
+        rows = self.session.all(f"fading_{whose}", params)
+        faded = [_faded(row, now, half_life_seconds) for row in rows]
+        if faded:
+            self.session.many(f"set_earned_by_{whose}", SET_EARNED, faded)
+        return rows[-1][0] if len(rows) == limit else None
+
+
+def _faded(row: Row, now: Micros, half_life: float) -> Row:
+    number, total, average, at = row
+    left = fade(average, at / MICROS, now / MICROS, half_life)
+    return (total, left if left >= NOTHING else 0.0, now, number, at, total)
 
 
 def _sums(rows: Iterable[tuple[object, CreditRow]]) -> Sums:

@@ -3,7 +3,7 @@
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fallow.web.boinc import attach, downloads, leases, scheduler, submit, uploads
+from fallow.web.boinc import attach, downloads, leases, scheduler, statistics, submit, uploads
 from fallow.web.deps import Door
 from fallow.web.failures import handlers
 
@@ -11,7 +11,15 @@ from fallow.web.failures import handlers
 def build_boinc(door: Door) -> ASGIApp:
     """The BOINC door, to be mounted at /boinc."""
     app = Starlette(
-        routes=[*scheduler.routes, *uploads.routes, *leases.routes, *downloads.routes, *attach.routes, *submit.routes],
+        routes=[
+            *scheduler.routes,
+            *uploads.routes,
+            *leases.routes,
+            *downloads.routes,
+            *attach.routes,
+            *submit.routes,
+            *statistics.routes,
+        ],
     )
     app.exception_handlers.update(handlers())
     app.state.door = door
