@@ -1,0 +1,96 @@
+"""A real server on a socket whose clock stands at the moment of the recordings, so that they never grow old."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fallow.clock import ManualClock
+from fallow.settings import Settings
+from fallow.wiring.serving import Listener, bound
+from fallow.wiring.system import System, build, reachable
+from tests.boinc_submit.recorded import KEY, TEMPLATE_IN, TEMPLATE_OUT
+from tests.boinc_submit.script import Script
+
+RECORDED_AT = 1795312753
+APP = "shtest"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A server with the recorded application, and the recorded user, who is the account alice."""
+
+    system: System
+    clock: ManualClock
+    url: str
+    admin_key: str
+
+    @property
+    def alice(self) -> Script:
+        return Script(f"{self.url}/boinc/")
+
+    def script(self, account: str) -> Script:
+        """For another account, which is made if there is none."""
+        self.api("POST", "/api/accounts", {"name": account, "account_id": account})
+        return Script(f"{self.url}/boinc/", self.system.door.people.boinc_users.authenticator_of(account))
+
+    def api(self, method: str, path: str, body: object = None) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {self.admin_key}"}
+        answer = httpx2.request(method, self.url + path, json=body, headers=headers, timeout=60)
+        assert answer.status_code < 400, answer.text
+        return answer
+
+    def work(self) -> None:
+        """All roles, until none has anything to do."""
+        while self.system.roles.step_all():
+            pass
+
+    def key_of(self, account: str) -> str:
+        """What the server itself takes for the account's key: get_output's signatures are made with it."""
+        return self.system.door.people.boinc_users.authenticator_of(account)
+
+
+def make_user(system: System, account: str, key: str = KEY) -> None:
+    """The account comes with this key."""
+    with system.store.transaction() as tx:
+        tx.add_boinc_user(account, hashlib.sha256(key.encode()).hexdigest(), "c" * 32, system.clock.now())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    door = bound("127.0.0.1:0")
+    settings = Settings(data_dir=tmp_path / "data", allowed_roots=(tmp_path,), allow_process_jobs=True)
+    settings = reachable(settings, door.getsockname()[1])
+    clock = ManualClock(RECORDED_AT * 1_000_000)
+    system = build(settings, clock, workers_here=True)
+    listening = threading.Event()
+    listener = Listener(system, listening.set)
+    thread = threading.Thread(target=listener.run, args=([door],), daemon=True)
+    thread.start()
+    assert listening.wait(30)
+    admin_key = system.keys.first()
+    assert admin_key is not None
+    made = Project(system, clock, settings.base_url, admin_key)
+    made.api("POST", "/api/accounts", {"name": "alice", "account_id": "alice"})
+    make_user(system, "alice")
+    add_app(made)
+    yield made
+    listener.should_exit = True
+    thread.join()
+    system.close()
+
+
+def add_app(project: Project, name: str = APP, **job: object) -> None:
+    """A model whose program puts its input file, in capitals, and its command line into its output file."""
+    script = 'in="${AI_INPUT_URI#file://}"; out="${AI_OUTPUT_URI#file://}"; dir="${in%/*}"; '
+    script += 'tr a-z A-Z <"$dir/in" >"$out/out"; echo "$ARGS" >>"$out/out"; echo "said by $ARGS" >&2'
+    template = {"command": ["sh", "-c", script], "contract": "files", **job}
+    project.api("POST", "/api/models", {"name": name, "endpoints": ["/boinc"], "job": template})
+
+
+def stage_templates(script: Script, name: str = APP) -> None:
+    script.upload({f"{name}_in": TEMPLATE_IN.encode(), f"{name}_out": TEMPLATE_OUT.encode()})
