@@ -9,16 +9,13 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from fallow.clock import ManualClock
-from fallow.control.callers import Caller
-from fallow.core.words import JobState, Scope
+from fallow.core.words import JobState
 from fallow.settings import Settings
 from fallow.sim.boinc_host import SimHost
 from fallow.store.port import Tx
 from fallow.wiring.system import System, build
 from tests.e2e.conftest import write_layout
 from tests.worker.tinyimage import busybox_root
-
-VOL = False
 
 
 @dataclass
@@ -67,7 +64,7 @@ class Project:
             "input_uri": f"file://{path}",
             "container_image": self.image,
             "chunk_items": chunk_items,
-            **({"requirements": {"volunteers": True}} if VOL else {}),
+            "requirements": {"volunteers": True},
             **more,
         }
         answer = self.http.post("/api/jobs", json=job, headers=self.bearer)
