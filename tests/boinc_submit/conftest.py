@@ -10,14 +10,19 @@ import httpx2
 import pytest
 
 from fallow.clock import ManualClock
+from fallow.core.words import Micros
 from fallow.settings import Settings
+from fallow.store.port import Store
 from fallow.wiring.serving import Listener, bound
 from fallow.wiring.system import System, build, reachable
 from tests.boinc_submit.recorded import KEY, TEMPLATE_IN, TEMPLATE_OUT
 from tests.boinc_submit.script import Script
+from tests.e2e.conftest import busybox, house
 
 RECORDED_AT = 1795312753
 APP = "shtest"
+
+__all__ = ["busybox", "house"]  # fixtures of the end-to-end tests
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,10 @@ class Project:
         return self.system.door.people.boinc_users.authenticator_of(account)
 
 
-def make_user(system: System, account: str, key: str = KEY) -> None:
-    """The account comes with this key."""
-    with system.store.transaction() as tx:
-        tx.add_boinc_user(account, hashlib.sha256(key.encode()).hexdigest(), "c" * 32, system.clock.now())
+def register(store: Store, account: str) -> None:
+    """The account comes with the recorded key."""
+    with store.transaction() as tx:
+        tx.add_boinc_user(account, hashlib.sha256(KEY.encode()).hexdigest(), "c" * 32, Micros(RECORDED_AT * 1_000_000))
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     assert admin_key is not None
     made = Project(system, clock, settings.base_url, admin_key)
     made.api("POST", "/api/accounts", {"name": "alice", "account_id": "alice"})
-    make_user(system, "alice")
+    register(system.store, "alice")
     add_app(made)
     yield made
     listener.should_exit = True
