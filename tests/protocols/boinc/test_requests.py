@@ -300,3 +300,11 @@ def test_the_limits_in_force_count_before_those_that_were_set() -> None:
     assert request.venue == "school"
     old = made("<global_preferences><max_ncpus_pct>10</max_ncpus_pct><venue>home</venue></global_preferences>")
     assert (old.preferences.cores_fraction, old.venue) == (0.1, "home")
+
+
+def test_lists_that_go_on_and_on_are_cut() -> None:
+    platforms = "".join(f"<alt_platform><name>p{n}</name></alt_platform>" for n in range(1000))
+    coprocessors = "<coproc><type>npu</type></coproc>" * 1000
+    request = made(f"{platforms}<coprocs>{coprocessors}</coprocs>")
+    assert request.platforms == tuple(f"p{n}" for n in range(16))
+    assert len(request.host.coprocessors) == 64

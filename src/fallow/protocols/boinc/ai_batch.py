@@ -6,6 +6,7 @@ A URI in it is for people and logs, the runner gets signed ones of its own: no n
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -42,6 +43,7 @@ def parse_blocks(text: str) -> list[ChunkBlock]:
     return [_parsed(each) for each in _BLOCK.findall(text)]
 
 
+@lru_cache(256)  # all chunks of a job name the same two
 def public_uri(uri: str) -> str:
     """Without what could open it: a name and password before the host, a query, a fragment."""
     try:

@@ -28,6 +28,8 @@ LABEL_CHARS_MAX: Final = 64
 _KEY_CHARS_MAX: Final = 4096
 _NUMBER_BYTES_MAX: Final = 64
 _COUNT_MAX: Final = 2**53  # numbers that rows keep, and that a double is exact for
+_PLATFORMS_MAX: Final = 16
+_COPROCESSORS_MAX: Final = 64
 _SECONDS_MAX: Final = 1e9
 _BYTES_MAX: Final = 1e18
 _FLOPS_MAX: Final = 1e18
@@ -92,7 +94,7 @@ def _platforms(scanner: Scanner, fields: _Fields, found: Sequence[Block]) -> tup
     """The one that it is first, then others that it can also run."""
     others = (_leaves(scanner, each) for each in found if each.name == b"alt_platform")
     names = [_text(fields, b"platform_name"), *(_text(each, b"name") for each in others)]
-    return tuple(each for each in names if each)
+    return tuple(each for each in names if each)[:_PLATFORMS_MAX]
 
 
 def _sticky_files(scanner: Scanner, found: Sequence[Block]) -> tuple[str, ...]:
@@ -175,7 +177,7 @@ def _coprocessors(scanner: Scanner, block: Block | None) -> tuple[ClientCoproces
     if block is None:
         return ()
     _, found = scanner.inside(block.start, block.end)
-    return tuple(_coprocessor(scanner, each) for each in found if each.name in _KINDS)
+    return tuple(_coprocessor(scanner, each) for each in found if each.name in _KINDS)[:_COPROCESSORS_MAX]
 
 
 def _coprocessor(scanner: Scanner, block: Block) -> ClientCoprocessor:
@@ -261,13 +263,15 @@ def _flag(fields: _Fields, name: bytes) -> bool:
 
 def _int(fields: _Fields, name: bytes, low: int, high: int) -> int:
     """0, or what is nearest to it, when it is not said."""
-    value = _number(fields.get(name, b""))
-    return max(low, min(high, 0 if value is None else int(max(-1e30, min(1e30, value)))))
+    value = _number(fields.get(name, b"")) or 0.0
+    return low if value < low else high if value > high else int(value)
 
 
 def _float(fields: _Fields, name: bytes, low: float, high: float, default: float = 0.0) -> float:
     value = _number(fields.get(name, b""))
-    return default if value is None else max(low, min(high, value))
+    if value is None:
+        return default
+    return low if value < low else high if value > high else value
 
 
 def _fraction(fields: _Fields, name: bytes) -> float:

@@ -118,7 +118,11 @@ class Scanner:
             else:
                 close = self._close(name, at, end)
                 stop = end if close < 0 else close
-                if self._starts and (plain := self._plain(at, stop)) is not None:
+                if (
+                    self._starts
+                    and body.startswith(b"<!", body.find(b"<", at, stop))
+                    and (plain := self._plain(at, stop)) is not None
+                ):
                     texts[name] = plain
                 else:
                     blocks.append(Block(name, at, stop))
@@ -192,7 +196,8 @@ def _data(section: bytes) -> bytes:
 def text_of(raw: bytes, chars_max: int = TEXT_CHARS_MAX) -> str:
     """A text without tags: decoded, entities resolved, without control characters but newline and tab, without the
     blanks around it, cut."""
-    return _clean(_resolved(decoded(_beginning(raw, 12 * chars_max))), chars_max)
+    text = decoded(raw if len(raw) <= chars_max else _beginning(raw, 12 * chars_max))
+    return _clean(_resolved(text) if "&" in text else text, chars_max)
 
 
 def data_text(raw: bytes) -> str:
