@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fallow.clock import Clock
 from fallow.control.accounts import Accounts
-from fallow.control.boinc.machines import Machines
+from fallow.control.boinc.host_list import BoincHosts
 from fallow.control.boinc.sign_up import BoincAccounts
 from fallow.control.boinc.users import BoincUsers
 from fallow.control.boinc.worker_keys import WorkerKeys
@@ -30,7 +30,7 @@ class People:
     boinc_users: BoincUsers
     boinc_accounts: BoincAccounts
     worker_keys: WorkerKeys
-    machines: Machines
+    boinc_hosts: BoincHosts
     secret: bytes
 
 
@@ -47,6 +47,6 @@ def people_of(store: Store, clock: Clock, keys: Keys, settings: Settings, secret
         boinc_users=boinc,
         boinc_accounts=BoincAccounts(store, clock, boinc, passwords, tries, settings),
         worker_keys=WorkerKeys(store, clock, boinc),
-        machines=Machines(store, boinc),
+        boinc_hosts=BoincHosts(store, clock),
         secret=secret,
     )

@@ -145,15 +145,12 @@ class BoincUsers:
 
     def own_user(self, caller: Caller, account_id: str | None = None) -> BoincUserRow:
         """The caller's own, or an account's for operators. Raises Refusal STATE_CONFLICT for a disabled account."""
-        caller.needs_owner()
-        wanted = account_id or caller.account_id
         with self._store.reading() as tx:
-            account, user = tx.account(wanted), tx.boinc_user(wanted)
-        if account is None or not (caller.sees_all or caller.account_id == wanted):
-            raise _no_account()
+            account = own_account(tx, caller, account_id)
+            user = tx.boinc_user(account.account_id)
         if account.disabled_at is not None:
             raise Refusal(Code.STATE_CONFLICT, "The account is disabled.", "Enable it first.")
-        return user or self._made(wanted)
+        return user or self._made(account.account_id)
 
     def _derived(self, account_id: str, version: int) -> str:
         said = f"boinc-key\n{account_id}\n{version}".encode()
@@ -174,6 +171,15 @@ class BoincUsers:
         user = self.ensured(tx, account_id, self._clock.now()) if encoded else tx.boinc_user(account_id)
         if user is not None and user.password != encoded:
             tx.save_boinc_user(replace(user, password=encoded))
+
+
+def own_account(tx: Tx, caller: Caller, account_id: str | None = None) -> AccountRow:
+    """The caller's, or any for operators. Raises Refusal NOT_FOUND, FORBIDDEN for a worker's key."""
+    caller.needs_owner()
+    account = tx.account(account_id or caller.account_id)
+    if account is None or not (caller.sees_all or caller.account_id == account.account_id):
+        raise _no_account()
+    return account
 
 
 def passwd_hash_of(password: str, email: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from fallow.control.boinc.machines import Machine
+from fallow.control.boinc.host_list import ListedHost
 from fallow.control.callers import Caller
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.boinc import (
@@ -73,7 +73,7 @@ def hosts(
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
 ) -> HostList:
     """Machines with a BOINC client, newest first: all for operators, one's own for others."""
-    return HostList(hosts=[_host(each) for each in door.people.machines.listed(who, _named(account_id), limit)])
+    return HostList(hosts=[_host(each) for each in door.people.boinc_hosts.listed(who, _named(account_id), limit)])
 
 
 def _key(door: Door, who: Caller, account_id: str | None) -> BoincKey:
@@ -94,7 +94,7 @@ def _worker_key(row: WorkerKeyRow) -> WorkerKeyView:
     return WorkerKeyView(key_id=row.key_id, name=row.name, host_id=row.host_id, created_at=moment(row.created_at) or "")
 
 
-def _host(machine: Machine) -> HostView:
+def _host(machine: ListedHost) -> HostView:
     host, facts = machine.host, machine.facts
     return HostView(
         host_id=host.host_id,
@@ -110,7 +110,7 @@ def _host(machine: Machine) -> HostView:
         joined_at=moment(host.created_at) or "",
         called_at=moment(host.rpc_at) or "",
         credit_total=host.earned.total,
-        credit_average=host.earned.average,
+        credit_average=machine.average,
         images=machine.images,
         images_trusted=machine.images_trusted,
     )
