@@ -235,8 +235,9 @@ def test_what_is_rendered_is_scanned_back(name: str, title: str, seconds: float,
     task = replace(TASK, name=name, workunit=title, deadline=number, operations_max=seconds)
     said = replace(FULL, project_name=title, tasks=[task, task], acks=(name,), request_delay_seconds=seconds)
     reply = parse(render(said), "scheduler_reply")
-    clean = {text: text_of(text.replace("&", "&amp;").encode("utf-8", "replace")) for text in (name, title)}
-    assert reply.text_of("project_name") == clean[title]
+    bare = title.replace("<", "").replace(">", "")  # a client cannot keep such a name
+    clean = {text: text_of(text.replace("&", "&amp;").encode("utf-8", "replace")) for text in (name, title, bare)}
+    assert reply.text_of("project_name") == clean[bare]
     assert (reply.first("result_ack") or Element("")).text_of("name") == clean[name]
     assert abs(float(reply.text_of("request_delay")) - seconds) < 1e-5
     results = reply.all("result")

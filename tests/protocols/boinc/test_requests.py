@@ -203,6 +203,8 @@ def test_flags(text: str, expected: bool) -> None:
         ("Zoë".encode("latin-1"), "Zoë"),
         (b"Zo&#195;&#171;", "Zoë"),  # as BOINC writes it: each byte by itself
         (b"Zo&#235;", "Zoë"),
+        (b"Zo&#195;&#171; & Ana\xc3\xafs", "Zoë & Anaïs"),
+        (b"&#20013;&#x6587;", "中文"),
         (b"Zo&#xEB;", "Zoë"),
         (b"a&amp;lt;b", "a&lt;b"),
         (b"a & b &unknown; &#; &#xG;", "a & b &unknown; &#; &#xG;"),
@@ -230,6 +232,18 @@ def test_what_a_program_wrote_is_not_read_as_a_report() -> None:
     )
     assert [(each.name, each.exit_status) for each in request.results] == [("mine", 1)]
     assert request.results[0].stderr == f"{evil}\n&amp; <message>no</message>"
+
+
+def test_what_a_client_does_to_a_programs_last_words() -> None:
+    """As Debian's 7.20.5 sends them: bytes above 127 become references, also in CDATA; "&" and "<" stay."""
+    request = made(
+        "<result><exit_status>1</exit_status><state>3</state><stderr_out>\n<core_client_version>7.20.5"
+        "</core_client_version>\n<![CDATA[\n<message>\nprocess exited with code 1 (0x1, -255)</message>\n<stderr_txt>\n"
+        'fallow-failure {"a":"x & <y> &#195;&#169; &amp; &#60;"}\n\n</stderr_txt>\n]]>\n</stderr_out></result>'
+    )
+    assert request.results[0].stderr == (
+        'process exited with code 1 (0x1, -255)\nfallow-failure {"a":"x & <y> é &amp; &#60;"}'
+    )
 
 
 def test_stderr_without_cdata_has_its_entities_resolved() -> None:

@@ -33,7 +33,7 @@ def render(reply: SchedulerReply) -> bytes:
             _field("master_url", reply.master_url),
             f"<request_delay>{reply.request_delay_seconds:f}</request_delay>\n",
             *map(_message, reply.messages),
-            f"<project_name>{escaped(reply.project_name)}</project_name>\n",
+            f"<project_name>{escaped(_bare(reply.project_name))}</project_name>\n",
             "<project_is_down/>\n" if reply.is_down else "",
             f"<next_rpc_delay>{reply.next_rpc_seconds:f}</next_rpc_delay>\n" if reply.next_rpc_seconds > 0 else "",
             _user(reply.user) if reply.user else "",
@@ -60,6 +60,11 @@ def _field(name: str, text: str) -> str:
 
 def _lines(name: str, text: str) -> str:
     return f"<{name}>\n{escaped(text.strip())}\n</{name}>\n" if text else ""
+
+
+def _bare(name: str) -> str:
+    """A client writes the project's name into a file of its own as it is, and then cannot read that file."""
+    return name.replace("<", "").replace(">", "")
 
 
 def _message(message: Message) -> str:

@@ -29,6 +29,8 @@ _TAG: Final = re.compile(
 )
 _ANY_TAG: Final = re.compile(r"<[^<>]*+>")
 _REFERENCE: Final = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));")
+_HIGH_BYTES: Final = re.compile(r"(?:&#(?:12[89]|1[3-9][0-9]|2[0-4][0-9]|25[0-5]);)++")
+_DIGITS: Final = re.compile(r"[0-9]+")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -201,8 +203,8 @@ def text_of(raw: bytes, chars_max: int = TEXT_CHARS_MAX) -> str:
 
 
 def data_text(raw: bytes) -> str:
-    """As text_of(), whole, of what was in CDATA, where there are no entities."""
-    return _clean(decoded(raw), len(raw))
+    """As text_of(), whole, of what was in CDATA, where there are no entities but BOINC's bytes above 127."""
+    return _clean(_joined(decoded(raw)), len(raw))
 
 
 def markup_text(raw: bytes, chars_max: int = TEXT_CHARS_MAX) -> str:
@@ -334,11 +336,7 @@ def _resolved(text: str) -> str:
     """Entities once; what is not one stays as it is."""
     if "&" not in text:
         return text
-    was_ascii = text.isascii()
-    text = _REFERENCE.sub(_character, text)
-    if was_ascii and not text.isascii():
-        return _joined(text)
-    return text
+    return _REFERENCE.sub(_character, _joined(text))
 
 
 def _character(match: re.Match[str]) -> str:
@@ -350,11 +348,10 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _joined(text: str) -> str:
-    """BOINC writes each byte of a UTF-8 character as a reference of its own: those are put together again.
+    """BOINC writes each byte of a UTF-8 character as a reference of its own, in CDATA too: those are put together.
 
-    Source: BOINC lib/parse.cpp, xml_escape().
+    Source: BOINC lib/parse.cpp, xml_escape() and non_ascii_escape().
     """
-    try:
-        return text.encode("latin-1").decode()
-    except UnicodeError:
+    if "&#" not in text:
         return text
+    return _HIGH_BYTES.sub(lambda run: decoded(bytes(map(int, _DIGITS.findall(run[0])))), text)
