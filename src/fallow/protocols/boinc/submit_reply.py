@@ -25,9 +25,9 @@ _NUMBERS: Final = {Code.STORAGE_UNREACHABLE: DOWN, Code.STORAGE_FULL: DOWN}
 
 
 def document(op: str, inner: str) -> bytes:
-    """The reply. What Latin-1 cannot say is written as a reference."""
+    """The reply, in ASCII: a reader may take it for Latin-1, as it says, or for anything else."""
     text = f"{HEAD}<{op}>\n{inner}</{op}>\n"
-    return text.encode("latin-1", "xmlcharrefreplace")
+    return text.encode("ascii", "xmlcharrefreplace")
 
 
 def error(op: str, number: int, message: str) -> bytes:
