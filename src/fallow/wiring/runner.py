@@ -17,9 +17,11 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 PROLOGUE: Final = rb"""#!/bin/sh
 # fallow's program for BOINC clients: a zip archive of Python modules behind these lines.
-# Newest first. The bare name comes last: on macOS it may be a stub that only offers to install something.
-PATH="${PATH:-/usr/bin:/bin}:/usr/local/bin:/opt/homebrew/bin:/opt/podman/bin:/snap/bin"
+PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"
+# A service of macOS does not look where its package managers put programs.
+[ -d /System/Library ] && PATH="$PATH:/usr/local/bin:/opt/homebrew/bin:/opt/podman/bin"
 export PATH
+# Newest first. The bare name comes last: on macOS it may be a stub that only offers to install something.
 for python in python3.14 python3.13 python3.12 python3.11 python3; do
   if "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
     exec "$python" -I -S "$0" "$@"

@@ -2,13 +2,15 @@
 
 import threading
 
+from fallow.worker.hold import Hold
 from fallow.worker.logs import CappedLog
 
 
 class Control:
-    """Shared by the slot that runs an attempt and the agent that watches it."""
+    """Shared by the slot that runs an attempt and the agent that watches it. hold: of a slot that can be paused."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Hold | None = None) -> None:
+        self.hold = hold or Hold()
         self.items_done = 0
         self.log: CappedLog | None = None  # once the attempt runs
         self._stopped = threading.Event()

@@ -19,7 +19,7 @@ from fallow.worker.assignment import ImageNeed
 from fallow.worker.control import Control
 from fallow.worker.engines.oci_engine import OciEngine
 from fallow.worker.faults import Fault, aborted, disk_full, workers
-from fallow.worker.transfer import TransferFailed, fetch
+from fallow.worker.transfer import TRIES, TransferFailed, fetch
 
 PREPARE_SECONDS = 3600.0
 CACHE_BYTES_MAX = 20 << 30
@@ -62,6 +62,7 @@ class Images:
         find: Callable[[str], Layout],
         cache_bytes_max: int = CACHE_BYTES_MAX,
         unreachable: Callable[[TransferFailed], None] = lambda _: None,
+        tries_max: int = TRIES,
     ) -> None:
         """unreachable: hears of each failed transfer first, and may raise instead of having it made a fault."""
         self._directory = directory
@@ -71,6 +72,7 @@ class Images:
         self._find = find
         self._cache_bytes_max = cache_bytes_max
         self._unreachable = unreachable
+        self._tries_max = tries_max
         self._present: dict[str, str] = {}
         self._lock = threading.Lock()  # one image at a time: two slots want the same one, and the disk is one
 
@@ -143,7 +145,8 @@ class Images:
             return
         part = path.with_suffix(".part")
         for _ in range(2):
-            fetched = fetch(urljoin(self._server + "/", blob.url), part, 0, blob.size_bytes, control.wait)
+            url = urljoin(self._server + "/", blob.url)
+            fetched = fetch(url, part, 0, blob.size_bytes, control.wait, self._tries_max)
             if DIGEST + fetched.sha256 == blob.digest:
                 part.rename(path)
                 return

@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -84,7 +83,7 @@ class Slot:
         """One attempt, end to end; `finished` is called once, while the attempt's files are still there."""
         directory = self._directory / f"attempt-{assignment.attempt_id}"
         shutil.rmtree(directory, ignore_errors=True)
-        began, started = time.monotonic(), datetime.now(UTC)
+        began, started = control.hold.now(), datetime.now(UTC)
         try:
             directory.mkdir(parents=True)
             log = control.log = CappedLog(directory / "log", assignment.limits.log_bytes)
@@ -96,7 +95,7 @@ class Slot:
                 answers.close()
         except OSError as wrong:
             fault = _disk_fault(wrong)
-            finished(Finished(assignment, fault, 0, b"", None, None, "", time.monotonic() - began))
+            finished(Finished(assignment, fault, 0, b"", None, None, "", control.hold.now() - began))
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -137,7 +136,7 @@ class Slot:
             artifact,
             log.path if log.size_bytes else None,
             log.tail() if fault else "",
-            time.monotonic() - began,
+            control.hold.now() - began,
             steps.done,
         )
 

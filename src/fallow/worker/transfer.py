@@ -33,7 +33,7 @@ class Fetched:
     size_bytes: int
 
 
-def fetch(url: str, path: Path, offset: int, length: int, wait: Wait) -> Fetched:
+def fetch(url: str, path: Path, offset: int, length: int, wait: Wait, tries_max: int = TRIES) -> Fetched:
     """Bytes offset..offset+length-1 of the URL (length 0: all from the offset) into `path`.
 
     What is already in `path` is kept and continued, also across a restart. Raises TransferFailed after a bounded number
@@ -53,7 +53,7 @@ def fetch(url: str, path: Path, offset: int, length: int, wait: Wait) -> Fetched
                 raise
             error = str(failed)
         tries = 0 if path.exists() and path.stat().st_size > have else tries + 1
-        if tries >= TRIES or wait(min(10.0, 0.2 * 2**tries)):
+        if tries >= tries_max or wait(min(10.0, 0.2 * 2**tries)):
             raise TransferFailed(f"{_where(url)} could not be read: {error}")
     if length and path.stat().st_size > length:
         raise TransferFailed(f"{_where(url)} sent more than was asked for", 200, "too_long")
@@ -71,7 +71,7 @@ def hashed(path: Path) -> Fetched:
     return Fetched(digest.hexdigest(), size)
 
 
-def send(url: str, path: Path, content_type: str, wait: Wait) -> None:
+def send(url: str, path: Path, content_type: str, wait: Wait, tries_max: int = TRIES) -> None:
     """PUT the whole file; after a cut, the rest of it where the server says how much it has. Raises TransferFailed."""
     total = path.stat().st_size
     tries = 0
@@ -86,7 +86,7 @@ def send(url: str, path: Path, content_type: str, wait: Wait) -> None:
             if 400 <= failed.status < 500 and failed.status not in {408, 409, 429}:
                 raise
             tries += 1
-            if tries >= TRIES or wait(min(10.0, 0.2 * 2**tries)):
+            if tries >= tries_max or wait(min(10.0, 0.2 * 2**tries)):
                 raise
 
 

@@ -17,10 +17,16 @@ from fallow.worker.staging import Staged
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The most that the owner gives to one slot. None: no ceiling."""
+    """The most that the owner gives to one slot. None: no ceiling.
+
+    accelerator: the number of the one that is this slot's; None: all of them. backstop: whether the engine's own clock
+    may end a container that outlives the agent; it does not stand still where the owner pauses containers.
+    """
 
     memory_bytes: int | None = None
     cpus: float | None = None
+    accelerator: int | None = None
+    backstop: bool = True
 
 
 @dataclass(slots=True)
@@ -58,7 +64,8 @@ class Work:
             pids=limits.pids,
             tmp_bytes=limits.tmp_bytes,
             accelerators=assignment.accelerators,
-            timeout_seconds=backstop,
+            accelerator=self.ceiling.accelerator,
+            timeout_seconds=backstop if self.ceiling.backstop else None,
             attempt=str(assignment.attempt_id),
         )
 

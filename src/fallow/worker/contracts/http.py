@@ -4,7 +4,6 @@ The server is started once per job and stays warm for the job's next chunks. Its
 loopback address. Answers come in any order and are written in item order.
 """
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from fallow.core.words import Reuse
@@ -25,7 +24,7 @@ class HttpContract:
         add_refused(work)
         if work.answers.count == work.staged.count:
             return None
-        began = time.monotonic()
+        began = work.control.hold.now()
         key = session_key(work.assignment, work.engine)
         session = work.shelf.take(key, work.assignment.limits.chunk_timeout_seconds)
         if not isinstance(session, HttpSession):
@@ -66,7 +65,7 @@ class HttpSession:
     def usable(self, chunk_seconds: float) -> bool:
         """Alive, and young enough that its backstop will not end the next chunk."""
         server = self.place.server
-        young = time.monotonic() - server.started + chunk_seconds < self._backstop_seconds
+        young = server.age + chunk_seconds < self._backstop_seconds
         return young and not server.running.poll()
 
     def usage(self) -> Usage:

@@ -6,7 +6,6 @@ out of its time beside others gets its full time alone before it is given up.
 """
 
 import queue
-import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -105,9 +104,11 @@ class Feed:
         return fault
 
     def _turn(self) -> Fault | None:
-        now = time.monotonic()
+        now = self._work.control.hold.now()
         if self._work.control.stopped:
             return stopped_fault(self._work)
+        if not self._work.control.hold.wait_free(STEP_SECONDS):
+            return None  # paused: a server that cannot answer now is not a dead one
         if now - self._began > self._work.assignment.limits.chunk_timeout_seconds:
             return chunk_timeout(self._work)
         if self._doubtful and not self._under_way:
@@ -203,7 +204,7 @@ class Feed:
     def _judge(self, call: Call, reply: Reply, in_use: int) -> None:
         """An HTTP answer."""
         if 200 <= reply.status < 300:
-            self._place.pace.answered(time.monotonic(), in_use)
+            self._place.pace.answered(self._work.control.hold.now(), in_use)
             try:
                 self._order.put(call.position, answer_line(call.request, reply.status, reply.body), is_error=False)
             except ValueError:
@@ -217,7 +218,7 @@ class Feed:
 
     def _wait_for_it(self, call: Call, reply: Reply) -> None:
         """Not now: fewer at once, and later."""
-        now = time.monotonic()
+        now = self._work.control.hold.now()
         if reply.status in STRAINS:
             self._place.pace.strained()
         if reply.retry_after is not None:
@@ -227,7 +228,7 @@ class Feed:
         self._put_back(call)
 
     def _once_more(self, call: Call) -> None:
-        call.due = time.monotonic() + BACK_OFF_SECONDS[call.tries]
+        call.due = self._work.control.hold.now() + BACK_OFF_SECONDS[call.tries]
         call.tries += 1
         self._put_back(call)
 
@@ -274,11 +275,11 @@ class Feed:
 
     def _is_dying(self) -> bool:
         """Whether the server is gone, or gone in a moment; one that still answers has only dropped a connection."""
-        until = time.monotonic() + DYING_SECONDS
+        until = self._work.control.hold.now() + DYING_SECONDS
         while not self._place.server.running.poll():
             if self._place.server.well():
                 return False
-            if time.monotonic() > until or self._work.control.wait(STEP_SECONDS):
+            if self._work.control.hold.now() > until or self._work.control.wait(STEP_SECONDS):
                 break
         return True
 

@@ -7,13 +7,13 @@ import selectors
 import shutil
 import socket
 import threading
-import time
 from pathlib import Path
 
 from fallow.core.job import HttpService
 from fallow.worker.contracts.contract import Work
 from fallow.worker.contracts.endings import ending_fault, stopped_fault
 from fallow.worker.contracts.http_exchange import Connections
+from fallow.worker.contracts.session import Clock
 from fallow.worker.engines.engine import EngineBroken, Network, Outcome, Running
 from fallow.worker.faults import Fault, of_limits, seconds_said, submitters, workers
 from fallow.worker.logs import CappedLog
@@ -30,14 +30,20 @@ UNSAID_BYTES = 1 << 16  # of output between two chunks, kept for the next chunk'
 class ModelServer:
     """One started container whose server is reached at `port`. `directory` is the run's own and goes with it."""
 
-    def __init__(self, running: Running, port: int, service: HttpService, directory: Path) -> None:
+    def __init__(self, running: Running, port: int, service: HttpService, directory: Path, clock: Clock) -> None:
         self.running = running
         self.connections = Connections(self._connect)
-        self.started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
         self._port = port
         self._service = service
         self._directory = directory
         self._drain = Drain(running)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started, without those in which it was paused."""
+        return self._clock() - self._started
 
     def begin(self, log: CappedLog) -> None:
         """What the server says from now on goes into this log."""
@@ -180,21 +186,21 @@ def _start(work: Work) -> ModelServer:
     except EngineBroken:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    return ModelServer(running, port, assignment.http, directory)
+    return ModelServer(running, port, assignment.http, directory, work.control.hold.now)
 
 
 def _until_ready(work: Work, server: ModelServer, began: float) -> Fault | None:
     limits = work.assignment.limits
     looks = iter(LOOK_SECONDS)
     while not server.well():
-        now = time.monotonic()
+        now = work.control.hold.now()
         if work.control.stopped:
             return stopped_fault(work)
         if (outcome := server.outcome()) is not None:
             return ending_fault(work, outcome, None) or submitters(
                 "server_ended", "The image's server ended before it was ready."
             )
-        if now - server.started > limits.start_timeout_seconds:
+        if server.age > limits.start_timeout_seconds:
             said = seconds_said(limits.start_timeout_seconds)
             return of_limits("start_timeout", f"The image's server was not ready within the start timeout of {said}.")
         if now - began > limits.chunk_timeout_seconds:

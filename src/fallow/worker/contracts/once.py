@@ -66,21 +66,22 @@ def size_of(directory: Path) -> int:
 
 def _watch(work: Work, running: Running, pipes: Pipes, out: Path) -> Fault | None:
     limits = work.assignment.limits
-    began = weighed = time.monotonic()
+    now = work.control.hold.now
+    began = weighed = now()
     while not pipes.out_ended and not running.poll():
         for line in pipes.step(STEP_SECONDS):
             work.log.write(line + b"\n")
-        now = time.monotonic()
+        moment = now()
         if work.control.stopped:
             return stopped_fault(work)
         if limits.item_timeout_seconds is not None and work.assignment.item_count == 1:
-            fault = _timeout(now - began, "item", limits.item_timeout_seconds + limits.start_timeout_seconds, work)
+            fault = _timeout(moment - began, "item", limits.item_timeout_seconds + limits.start_timeout_seconds, work)
             if fault:
                 return fault
-        if fault := _timeout(now - began, "chunk", limits.chunk_timeout_seconds, work):
+        if fault := _timeout(moment - began, "chunk", limits.chunk_timeout_seconds, work):
             return fault
-        if now - weighed > WEIGH_SECONDS:
-            weighed = now
+        if moment - weighed > WEIGH_SECONDS:
+            weighed = moment
             running.usage()
             if size_of(out) > limits.output_bytes:
                 return too_much(work)
@@ -116,10 +117,10 @@ def _end(work: Work, running: Running, pipes: Pipes) -> Fault | None:
         if work.control.stopped:
             return stopped_fault(work)
     work.log.write(pipes.last_words())
-    began = time.monotonic()
+    began = work.control.hold.now()
     while (outcome := running.wait(STEP_SECONDS)) is None:
         if work.control.stopped:
             return stopped_fault(work)
-        if time.monotonic() - began > work.assignment.limits.chunk_timeout_seconds:
+        if work.control.hold.now() - began > work.assignment.limits.chunk_timeout_seconds:
             return _timeout(float("inf"), "chunk", 0.0, work)
     return ending_fault(work, outcome, only_item(work))

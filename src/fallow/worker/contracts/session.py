@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from fallow.worker.contracts.pipes import Pipes
 from fallow.worker.engines.engine import Engine, Running, Usage
 
 Key = tuple[object, ...]
+Clock = Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -45,11 +46,14 @@ class Warm(Protocol):
 class Session:
     """One started container and its pipes. `directory` is the run's own and goes with it."""
 
-    def __init__(self, key: Key, running: Running, pipes: Pipes, directory: Path, backstop_seconds: float) -> None:
+    def __init__(
+        self, key: Key, running: Running, pipes: Pipes, directory: Path, backstop_seconds: float, clock: Clock
+    ) -> None:
         self.key = key
         self.running = running
         self.pipes = pipes
-        self.started = time.monotonic()
+        self.started = clock()
+        self._clock = clock
         self.ready = False
         self.answered = False
         self.reused = False
@@ -59,7 +63,7 @@ class Session:
 
     def usable(self, chunk_seconds: float) -> bool:
         """Alive, clean, and young enough that its backstop will not end the next chunk."""
-        young = time.monotonic() - self.started + chunk_seconds < self._backstop_seconds
+        young = self._clock() - self.started + chunk_seconds < self._backstop_seconds
         if not young or self.running.poll() or not self.pipes.idle:
             return False
         stale = self.pipes.step(0)  # a line now would be taken for the next chunk's first answer

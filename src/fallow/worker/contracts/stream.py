@@ -4,7 +4,6 @@ Line n belongs to item n, so the progress, the bad item and the unstarted tail a
 """
 
 import json
-import time
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,7 +13,7 @@ from fallow.worker.contracts.contract import Work
 from fallow.worker.contracts.endings import ending_fault, stopped_fault
 from fallow.worker.contracts.pipes import Pipes
 from fallow.worker.contracts.session import Session, session_key
-from fallow.worker.engines.engine import EngineBroken, Network, Usage
+from fallow.worker.engines.engine import EngineBroken, Network, Outcome, Usage
 from fallow.worker.faults import Fault, bytes_said, of_limits, seconds_said, submitters, workers
 
 STEP_SECONDS = 0.1
@@ -92,7 +91,7 @@ class Conversation:
         self.one_chunk = not assignment.harness and (
             assignment.reuse is Reuse.NEVER or assignment.job_id in self.work.shelf.memory.ends_at_eof
         )
-        self.began = self.last = self.quiet_since = time.monotonic()
+        self.began = self.last = self.quiet_since = self._now()
         pipes.begin(self.work.log, self._chunk_line(), source, self.one_chunk)
         while self.fault is None and not self._complete():
             lines = pipes.step(self._patience())
@@ -101,9 +100,13 @@ class Conversation:
             if self.fault is None and pipes.overlong:
                 self.fault = self._too_long()
             if self.fault is None and not lines:
-                self.fault = self._check(time.monotonic())
+                self.fault = self._check(self._now())
         self._finish()
         return self.fault
+
+    def _now(self) -> float:
+        """By the clock that stands still while the slot is paused."""
+        return self.work.control.hold.now()
 
     @property
     def may_stay(self) -> bool:
@@ -134,8 +137,8 @@ class Conversation:
         if self.ended or self.session.pipes.out_ended:
             return True
         if not self.one_chunk:
-            return time.monotonic() - self.last >= self._grace()
-        return time.monotonic() - self.last > GOODBYE_SECONDS
+            return self._now() - self.last >= self._grace()
+        return self._now() - self.last > GOODBYE_SECONDS
 
     def _grace(self) -> float:
         """How long a warm program without harness is watched for a line too many after its last answer.
@@ -153,7 +156,7 @@ class Conversation:
         """For one look at the pipes."""
         if self.answered < self.work.staged.sent or self.one_chunk or self.work.assignment.harness:
             return STEP_SECONDS
-        left = self.last + self._grace() - time.monotonic()
+        left = self.last + self._grace() - self._now()
         # Selectors round up to a whole millisecond, which a chunk of a few milliseconds would feel.
         return max(0.0, min(STEP_SECONDS, int(left * 1000) / 1000))
 
@@ -171,8 +174,8 @@ class Conversation:
 
     def _wait_for_log(self) -> None:
         """A program that ended leaves its last words in the pipe; they are the reason a person looks for."""
-        until = time.monotonic() + 1.0
-        while self.ended and not self.session.pipes.err_ended and time.monotonic() < until:
+        until = self._now() + 1.0
+        while self.ended and not self.session.pipes.err_ended and self._now() < until:
             self.session.pipes.step(STEP_SECONDS)
 
     def _take(self, line: bytes) -> Fault | None:
@@ -204,7 +207,7 @@ class Conversation:
             return submitters("not_json", "The program wrote a line that is not JSON.", self._item())
         if said.get("$fallow") == "ready":
             self.session.ready = True
-            self.last = time.monotonic()
+            self.last = self._now()
         elif said.get("$fallow") == "done" and said.get("chunk_id") == self.work.assignment.chunk_id:
             self.done = True
             if self.answered < self.work.staged.sent:
@@ -212,7 +215,7 @@ class Conversation:
         return None
 
     def _time_of_answer(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         if not self.session.answered:
             self.session.answered = True
             self.work.shelf.memory.start_seconds[self.work.assignment.job_id] = now - self.session.started
@@ -268,8 +271,8 @@ class Conversation:
     def _at_end(self) -> Fault | None:
         """The program is gone; its last lines may still be in the pipe."""
         pipes = self.session.pipes
-        until = time.monotonic() + 1.0
-        while not pipes.out_ended and time.monotonic() < until:
+        until = self._now() + 1.0
+        while not pipes.out_ended and self._now() < until:
             for line in pipes.step(STEP_SECONDS):
                 if fault := self._take(line):
                     return fault
@@ -278,10 +281,18 @@ class Conversation:
             return fault
         if self._complete():
             return None
-        outcome = self.session.running.wait(GOODBYE_SECONDS)
+        outcome = self._outcome()
         if outcome is None:
             return _too_few(self._item())
         return ending_fault(self.work, outcome, self._item()) or _too_few(self._item())
+
+    def _outcome(self) -> Outcome | None:
+        """How it ended; None when it does not, though it has closed its output."""
+        until = self._now() + GOODBYE_SECONDS
+        while (outcome := self.session.running.wait(STEP_SECONDS)) is None and self._now() < until:
+            if self.work.control.stopped:
+                break
+        return outcome
 
     def _too_long(self) -> Fault:
         said = bytes_said(self.work.assignment.limits.item_output_bytes)
@@ -309,7 +320,7 @@ def _start(work: Work) -> Session:
         environment["FALLOW_HARNESS"] = "1"
     running = work.engine.start(work.container(directory, environment, (), network, backstop))
     pipes = Pipes(running, assignment.limits.item_output_bytes)
-    return Session(session_key(assignment, work.engine), running, pipes, directory, backstop)
+    return Session(session_key(assignment, work.engine), running, pipes, directory, backstop, work.control.hold.now)
 
 
 def add_refused(work: Work) -> None:

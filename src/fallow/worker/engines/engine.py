@@ -51,8 +51,8 @@ class Mount:
 class ContainerSpec:
     """One run. image_id: "" for the process engine. run_dir: an empty directory of this run's own, for the marks.
 
-    accelerators: more than 0 gives it all that the machine has. timeout_seconds: a backstop that outlives the agent,
-    where the engine has one.
+    accelerators: more than 0 gives it all that the machine has, or only the one with the number `accelerator`.
+    timeout_seconds: a backstop that outlives the agent, where the engine has one.
     """
 
     image_id: str
@@ -66,6 +66,7 @@ class ContainerSpec:
     pids: int = 512
     tmp_bytes: int = 1 << 30
     accelerators: int = 0
+    accelerator: int | None = None
     timeout_seconds: float | None = None
     attempt: str = ""
 

@@ -17,6 +17,7 @@ from typing import IO
 from fallow.core.refusals import Code, Refusal
 from fallow.worker.engines.cgroup import usage_of
 from fallow.worker.engines.engine import ContainerSpec, End, EngineBroken, Network, Outcome, Usage
+from fallow.worker.engines.freezing import freeze, thaw
 from fallow.worker.engines.gate import Gate, may_enter
 from fallow.worker.engines.process import SECRETS
 
@@ -126,7 +127,9 @@ def _accelerators(flavour: Flavour, spec: ContainerSpec) -> list[str]:
     engines' default, ends such programs."""
     if not spec.accelerators:
         return []
-    gpus = "--device=nvidia.com/gpu=all" if flavour.podman else "--gpus=all"
+    which = "all" if spec.accelerator is None else str(spec.accelerator)
+    docker = "--gpus=all" if spec.accelerator is None else f"--gpus=device={which}"
+    gpus = f"--device=nvidia.com/gpu={which}" if flavour.podman else docker
     return [gpus, f"--shm-size={max(spec.tmp_bytes, 64 << 20)}"]
 
 
@@ -275,6 +278,18 @@ class RunningContainer:
                 os.killpg(self._client.pid, 9)
             self._client.wait()
 
+    def freeze(self) -> bool:
+        """Whether nothing of it runs until thaw(); also when it is over."""
+        container = self._container(wait=True)
+        done = bool(container) and freeze(self._engine.command, container, self._first_process(), self._prefix)
+        return done or self.poll()
+
+    def thaw(self) -> bool:
+        """Whether it goes on; also when it is over."""
+        container = self._container(wait=False)
+        done = bool(container) and thaw(self._engine.command, container, self._first_process(), self._prefix)
+        return done or self.poll()
+
     def connect(self, port: int) -> socket.socket:
         if self._gate is None:
             self._gate = self._opened_gate()
@@ -285,14 +300,17 @@ class RunningContainer:
         pid = self._first_process()
         if not pid or self.poll():
             raise ConnectionRefusedError("the container does not run")
-        # An ordinary user's containers live in a user namespace of podman's, which must be entered first.
-        prefix = ("podman", "unshare") if self._engine.flavour.rootless else ()
-        gate = Gate(pid, prefix, _environment())
+        gate = Gate(pid, self._prefix, _environment())
         if self.poll():
             # The number may have been another process's by then.
             gate.close()
             raise ConnectionRefusedError("the container has ended")
         return gate
+
+    @property
+    def _prefix(self) -> tuple[str, ...]:
+        """An ordinary user's containers live in a user namespace of podman's, which must be entered first."""
+        return ("podman", "unshare") if self._engine.flavour.rootless else ()
 
     def usage(self) -> Usage:
         pid = self._pid()

@@ -5,28 +5,28 @@ from pathlib import Path
 
 from fallow.core.words import FailureClass
 from fallow.worker.assignment import Assignment
-from fallow.worker.contracts.contract import Ceiling
 from fallow.worker.control import Control
-from fallow.worker.engines.oci_engine import OciEngine
 from fallow.worker.faults import Fault, aborted, ours
+from fallow.worker.hold import Hold
 from fallow.worker.receipts import Signer
-from fallow.worker.slot import Finished, Outfit, Slot
+from fallow.worker.slot import Finished, Slot
 from fallow.worker.volunteer.answer import Head
 from fallow.worker.volunteer.channel import Progress
 from fallow.worker.volunteer.delivery import Delivery
 from fallow.worker.volunteer.endings import Impossible, Later, Left, later_seconds, say
 from fallow.worker.volunteer.engine_here import EngineHere
 from fallow.worker.volunteer.home import Home
-from fallow.worker.volunteer.image_store import ImageStore
 from fallow.worker.volunteer.init_data import InitData
 from fallow.worker.volunteer.kept import Kept, Shelved, failed
 from fallow.worker.volunteer.key import Key
 from fallow.worker.volunteer.server import Server, Unreachable
 from fallow.worker.volunteer.ticket import Ticket, Unreadable
 from fallow.worker.volunteer.tries import Tries
+from fallow.worker.volunteer.workplace import Workplace
 
 OURS_TRIES_MAX = 8  # then the server hears of it: somebody else may do better
 MACHINES = frozenset({"image_missing", "disk_full", "engine_error", "slot_broken"})
+LOOK_SECONDS = 0.2
 NOT_WANTED = "The attempt is not wanted any more."
 
 
@@ -46,7 +46,9 @@ class Bundle:
         self._items_all = sum(each.items for each in self._kept.values())
         self._tries = Tries(home.work / "tries")
         self._engine = EngineHere(home.kept, said.docker, home.label)
-        self._engine_name = ""
+        self._hold = Hold()
+        self._place: Workplace | None = None
+        self._cpu_before = 0.0  # what this start's containers had used at the last finished attempt
         self._rest = aborted(NOT_WANTED)  # why attempts have no outcome of their own
 
     def stop(self) -> None:
@@ -54,13 +56,31 @@ class Bundle:
         self._stopped.set()
         self._control.stop("The client stopped the task.")
 
+    def pause(self) -> None:
+        """Everything that runs stands still, soon."""
+        self._hold.begin()
+        if self._place is not None:
+            self._place.engine.changed()
+
+    def resume(self) -> None:
+        """Everything goes on, soon."""
+        self._hold.end()
+        if self._place is not None:
+            self._place.engine.changed()
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything stands still, or goes on, as was said last."""
+        return self._place is None or self._place.engine.settled
+
     @property
     def progress(self) -> Progress:
         """How far the task is."""
         kept = list(self._kept.values())
         cpu = sum(each.cpu_seconds for each in kept)
+        running = max(0.0, self._place.engine.cpu_seconds - self._cpu_before) if self._place is not None else 0.0
         done = sum(each.items for each in kept) + self._control.items_done
-        return Progress(cpu, cpu, min(1.0, done / self._items_all) if self._items_all else 0.0)
+        return Progress(cpu + running, cpu, min(1.0, done / self._items_all) if self._items_all else 0.0)
 
     def run(self, answer: Path) -> None:
         """Until the answer is in this file. Raises Later, Left, Impossible."""
@@ -79,20 +99,13 @@ class Bundle:
     def _work(self, attempt_ids: list[int]) -> None:
         """Runs these, in this order."""
         flavour = self._engine.find()
-        self._engine_name = f"{flavour.program} {flavour.version}"
-        engine = OciEngine(flavour, self._home.label)
-        outfit = Outfit(
-            signer=Signer(self._ticket.worker_id, self._key.sign),
-            images=ImageStore(self._home, engine, self._server, self._said.disk_bytes),
-            containers=engine,
-            ceiling=Ceiling(self._said.memory_bytes, self._said.cpus),
-            note=say,
-        )
-        slot = Slot(self._home.work / "slot", outfit)
+        signer = Signer(self._ticket.worker_id, self._key.sign)
+        place = Workplace(flavour, self._home, self._said, self._server, signer, self._hold)
+        self._place = place
         try:
-            self._each(slot, attempt_ids)
+            self._each(place.slot, attempt_ids)
         finally:
-            slot.close()
+            place.close()
 
     def _each(self, slot: Slot, attempt_ids: list[int]) -> None:
         """Raises Later when something of ours kept an attempt from being run; the others have been run by then."""
@@ -113,7 +126,9 @@ class Bundle:
         assignment = self._wanted(attempt_id, fresh)
         if assignment is None:
             return None
-        self._control = Control()
+        self._control = Control(self._hold)
+        while not self._stopped.is_set() and not self._hold.wait_free(LOOK_SECONDS):
+            continue
         if self._stopped.is_set():
             raise Left
         ended: list[Finished] = []
@@ -143,6 +158,7 @@ class Bundle:
     def _keep(self, finished: Finished) -> None:
         kept = self._shelved.keep(finished)
         self._control.items_done = 0
+        self._cpu_before = self._place.engine.cpu_seconds if self._place is not None else 0.0
         self._kept = {**self._kept, kept.attempt_id: kept}
         self._tries.forget()
 
@@ -159,6 +175,8 @@ class Bundle:
     def _answer(self, path: Path, attempt_ids: set[int]) -> None:
         without = {each: failed(each, self._rest) for each in sorted(attempt_ids) if each not in self._kept}
         seconds = sum(each.seconds for each in self._kept.values())
-        head = Head(self._ticket.worker_id, self._key.public, self._engine_name, seconds)
+        flavour = self._engine.known()
+        engine = f"{flavour.program} {flavour.version}" if flavour else ""
+        head = Head(self._ticket.worker_id, self._key.public, engine, seconds)
         delivery = Delivery(self._ticket, self._server, self._shelved, self._stopped.wait)
         path.write_bytes(delivery.answer(head, {**self._kept, **without}))

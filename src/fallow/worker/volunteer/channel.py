@@ -59,9 +59,14 @@ class Channel:
             self._heard = time.monotonic()
         return time.monotonic() - self._heard > HEARTBEAT_SECONDS
 
-    def tell(self, progress: Progress, now: bool = False) -> None:
-        """At most once a second, and only when the client has read the message before."""
-        if self._memory is None or not (now or time.monotonic() - self._told >= STATUS_SECONDS):
+    @property
+    def is_due(self) -> bool:
+        """Whether the client should hear of the progress again."""
+        return self._memory is not None and time.monotonic() - self._told >= STATUS_SECONDS
+
+    def tell(self, progress: Progress) -> None:
+        """Only when the client has read the message before."""
+        if self._memory is None:
             return
         start = STATUS * CHANNEL_BYTES
         if self._memory[start]:

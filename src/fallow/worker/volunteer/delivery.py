@@ -10,7 +10,7 @@ from fallow.worker.transfer import TransferFailed, Wait, send
 from fallow.worker.volunteer.answer import Head, inlined, spelt
 from fallow.worker.volunteer.endings import Left
 from fallow.worker.volunteer.kept import Kept, Shelved
-from fallow.worker.volunteer.server import Server, Unreachable
+from fallow.worker.volunteer.server import TRANSFER_TRIES_MAX, Server, Unreachable
 from fallow.worker.volunteer.ticket import Ticket
 
 LINES, TEXT = "application/jsonl", "text/plain; charset=utf-8"
@@ -39,7 +39,7 @@ class Delivery:
             return kept
         size = kept.log.stat().st_size
         try:
-            send(lease.log_url, kept.log, TEXT, self._wait)
+            send(lease.log_url, kept.log, TEXT, self._wait, TRANSFER_TRIES_MAX)
         except TransferFailed:
             self._go_on()
             return kept
@@ -54,7 +54,7 @@ class Delivery:
             if lease is None:
                 return _undelivered(kept, FailureClass.ABORTED, "stopped", "The attempt is not wanted any more.")
             try:
-                send(lease.upload_url, artifact, LINES, self._wait)
+                send(lease.upload_url, artifact, LINES, self._wait, TRANSFER_TRIES_MAX)
             except TransferFailed as failed:
                 self._go_on()
                 if failed.status == 413:

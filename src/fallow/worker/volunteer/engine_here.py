@@ -27,8 +27,7 @@ class EngineHere:
 
     def find(self) -> Flavour:
         """Raises Impossible with what to install when there is none."""
-        kept = self._kept()
-        if kept is not None:
+        if (kept := self.known()) is not None:
             return kept
         order = sorted(PROGRAMS, key=lambda program: program != self.preferred)
         sentences = []
@@ -38,14 +37,16 @@ class EngineHere:
                 self._keep(verdict.flavour)
                 return verdict.flavour
             sentences.append(f"{verdict.message} {verdict.remedy}")
-        fault = workers("engine_missing", "The machine has no working container engine.")
+        # The volunteer reads this as a notice: so what to do is part of it.
+        fault = workers("engine_missing", f"The machine has no working container engine. {sentences[0]}")
         raise Impossible(fault, ("This task runs in a container, and no container engine works here.", *sentences))
 
     def forget(self) -> None:
         """The engine broke: the next task finds out anew."""
         (self.directory / VERDICT_FILE).unlink(missing_ok=True)
 
-    def _kept(self) -> Flavour | None:
+    def known(self) -> Flavour | None:
+        """The verdict of a task before, while it is young."""
         try:
             body = json.loads((self.directory / VERDICT_FILE).read_text())
             young = 0 <= time.time() - body["found_at"] < KEPT_SECONDS

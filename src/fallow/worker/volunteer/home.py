@@ -6,18 +6,19 @@ when the volunteer leaves the project.
 
 import contextlib
 import fcntl
-import hashlib
-import os
 import re
+import secrets
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from fallow.worker.transfer import Wait
 from fallow.worker.volunteer.endings import Later, Left
 from fallow.worker.volunteer.init_data import InitData
 
+_LABEL = re.compile(r"v-[0-9]+-[0-9a-f]{16}")
 _SOFT_LINK = re.compile(r"\s*<soft_link>([^<]+)</soft_link>\s*")
 LINK_BYTES_MAX = 4096
 PATIENCE_SECONDS = 30.0
@@ -25,7 +26,7 @@ PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """number: of the slot. label: what containers of this slot carry; no other slot, project or client has the same."""
+    """number: of the slot. label: what containers of this start carry; no other start anywhere has the same."""
 
     slot: Path
     project: Path
@@ -43,10 +44,6 @@ class Home:
         """The project's, shared by all tasks."""
         return self.project / "fallow"
 
-    def label_of(self, number: str) -> str:
-        """Of another slot."""
-        return self.label.rpartition("-")[0] + f"-{number}"
-
 
 def find_home(slot: Path, said: InitData) -> Home:
     """From what the client said; else from where this program's file is: projects/NAME/."""
@@ -56,8 +53,7 @@ def find_home(slot: Path, said: InitData) -> Home:
     if not said.project_dir or not project.is_dir():
         project = Path(sys.argv[0]).resolve().parent
     number = said.slot if said.slot >= 0 else int(slot.name) if slot.name.isdigit() else 0
-    owner = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:12]
-    return Home(slot, project, client, number, f"v-{owner}-{number}")
+    return Home(slot, project, client, number, f"v-{number}-{secrets.token_hex(8)}")
 
 
 def resolved(path: Path) -> Path:
@@ -82,7 +78,11 @@ def locked(path: Path, wait: Wait) -> Iterator[None]:
 
 
 class Slots:
-    """Which slots of this project have a program, and which had one that was killed: its containers may still run."""
+    """Which slots of this project have a program, and which had one that was killed: its containers may still run.
+
+    One file for each slot: locked while a program is there, with the label of its containers in it until it says
+    goodbye.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -91,7 +91,7 @@ class Slots:
         self._file = (self._directory / str(home.number)).open("a+")
 
     def enter(self, wait: Wait) -> list[str]:
-        """Takes this slot; the labels of containers that may have been left. Raises Later, Left."""
+        """Takes this slot; the labels of containers that may have been left, here and in others. Raises Later, Left."""
         for _ in range(int(PATIENCE_SECONDS / 0.2)):
             if _lock(self._file.fileno()):
                 break
@@ -99,12 +99,13 @@ class Slots:
                 raise Left
         else:
             raise Later(60.0, "another program is still at work in this slot")
-        left = [self._home.label] if self._marked(self._file.fileno()) else []
-        self._file.write("running\n")
+        left = _labels(self._file)
+        self._file.write(self._home.label + "\n")
         self._file.flush()
         for path in self._directory.iterdir():
-            if path.name.isdigit() and path.name != str(self._home.number) and self._was_killed(path):
-                left.append(self._home.label_of(path.name))
+            if path.name != str(self._home.number):
+                with path.open("a+") as file:
+                    left += _labels(file) if _lock(file.fileno()) else []
         return left
 
     def leave(self) -> None:
@@ -112,17 +113,13 @@ class Slots:
         self._file.truncate(0)
         self._file.close()
 
-    def _was_killed(self, path: Path) -> bool:
-        """Whether nobody holds this slot though its program never said goodbye; the mark is taken away."""
-        with path.open("a+") as file:
-            killed = _lock(file.fileno()) and self._marked(file.fileno())
-            if killed:
-                file.truncate(0)
-            return killed
 
-    @staticmethod
-    def _marked(descriptor: int) -> bool:
-        return os.fstat(descriptor).st_size > 0
+def _labels(file: IO[str]) -> list[str]:
+    """What programs that were killed have written into this slot's file; taken away."""
+    file.seek(0)
+    found = [line.strip() for line in file if _LABEL.fullmatch(line.strip())]
+    file.truncate(0)
+    return found
 
 
 def _lock(descriptor: int) -> bool:

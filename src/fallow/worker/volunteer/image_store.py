@@ -7,7 +7,7 @@ from fallow.worker.faults import Fault
 from fallow.worker.images import CACHE_BYTES_MAX, Images
 from fallow.worker.transfer import TransferFailed
 from fallow.worker.volunteer.home import Home, locked
-from fallow.worker.volunteer.server import Server, Unreachable
+from fallow.worker.volunteer.server import TRANSFER_TRIES_MAX, Server, Unreachable
 
 DISK_SHARE = 4  # the cache takes a quarter of what the volunteer gives to the client, at most
 
@@ -20,7 +20,7 @@ class ImageStore:
         directory.mkdir(parents=True, exist_ok=True)
         cache = min(CACHE_BYTES_MAX, disk_bytes // DISK_SHARE) if disk_bytes else CACHE_BYTES_MAX
         self._lock_file = home.kept / "images.lock"
-        self._images = Images(directory, engine, server.base_url, server.layout, cache, unreachable=_away)
+        self._images = Images(directory, engine, server.base_url, server.layout, cache, _away, TRANSFER_TRIES_MAX)
         self._present: dict[ImageNeed, str] = {}
 
     def ensure(self, need: ImageNeed, control: Control) -> str | Fault:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from fallow.worker.volunteer import ed25519
@@ -46,9 +47,8 @@ def _read(path: Path) -> bytes | None:
 
 def _made(path: Path) -> bytes:
     """Whole or not at all, readable by the owner only; of two programs that start at once the first wins."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600, nobody else's
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(SEED_BYTES))

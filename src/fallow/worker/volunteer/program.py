@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,7 @@ from fallow.worker.volunteer.ticket import Unreadable, read_ticket
 
 TICKET_FILE, ANSWER_FILE = "ticket.json", "answer.json"
 LOOK_SECONDS = 0.1
+UNSETTLED_SECONDS = 20.0  # the client also pauses for moments, to use less of a processor: those are let pass
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -53,6 +55,7 @@ class Program:
         self._said = said
         self._told_to_go = threading.Event()
         self._abandoned = False
+        self._settled = time.monotonic()
         self._trouble: BaseException | None = None
 
     def run(self) -> None:
@@ -81,23 +84,34 @@ class Program:
         work.start()
         channel = Channel(self._home.slot)
         while work.is_alive():
-            self._listen(channel)
+            self._listen(channel, bundle)
             if self._told_to_go.is_set():
                 bundle.stop()
-            channel.tell(bundle.progress)
+            if channel.is_due:
+                channel.tell(bundle.progress)
             work.join(LOOK_SECONDS)
-        channel.tell(bundle.progress, now=True)
+        channel.tell(bundle.progress)
         channel.close()
         if self._trouble is not None:
             raise self._trouble
         shutil.rmtree(self._home.work, ignore_errors=True)
 
-    def _listen(self, channel: Channel) -> None:
+    def _listen(self, channel: Channel, bundle: Bundle) -> None:
         """Does what the client asks for."""
         for request in channel.requests():
             if request in {"quit", "abort"}:
                 self._abandoned = request == "abort"
                 self._told_to_go.set()
+            elif request == "suspend":
+                bundle.pause()
+                self._settled = time.monotonic()
+            else:
+                bundle.resume()
+        if bundle.settled:
+            self._settled = time.monotonic()
+        elif time.monotonic() - self._settled > UNSETTLED_SECONDS and not self._told_to_go.is_set():
+            say("The container cannot be paused here, so it was ended; the BOINC client will start the task again.")
+            self._told_to_go.set()
         if channel.client_is_gone() and not self._told_to_go.is_set():
             say("The BOINC client is silent; it will start the task again.")
             self._told_to_go.set()

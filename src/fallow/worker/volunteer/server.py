@@ -14,6 +14,7 @@ from fallow.worker.volunteer.endings import Impossible, Left
 from fallow.worker.volunteer.ticket import Ticket, Unreadable, parse_layout, parse_leases
 
 TRIES = 3
+TRANSFER_TRIES_MAX = 4  # without progress; then the client waits instead of this program
 REPLY_BYTES_MAX = 64 << 20
 FRESH_SECONDS = 600.0  # signed URLs are asked for anew after so long
 
