@@ -53,7 +53,8 @@ def test_a_host_changes_all_but_whose_it_is_since_when_and_what_it_earned(yard: 
             no_engine_count=3,
             no_engine_until=LATER,
         )
-        tx.save_host(replace(changed, account_id="other", created_at=LATER))
+        tx.save_host(replace(changed, account_id="other", created_at=LATER, label_set="edge"))
+        tx.set_host_label(made.host_id, "cloud", LATER)
         assert tx.host(made.host_id) == replace(changed, likeness="\N{REPLACEMENT CHARACTER}nul")
         assert tx.host_of_worker(made.worker_id) == tx.host(made.host_id), "by the name it had before, too"
         tx.touch_host(made.host_id, 10, Micros(LATER + 1))

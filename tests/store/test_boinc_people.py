@@ -38,6 +38,8 @@ def test_a_user_changes_key_team_password_and_wish_to_be_seen(yard: Yard) -> Non
         tx.save_boinc_user(changed)
         assert tx.boinc_user("acme") == changed
         assert tx.boinc_user_by_key("a" * 64) is None
+        tx.set_standing(user.user_id, None, True)
+        assert tx.boinc_user("acme") == replace(changed, team_id=None, listed=True)
 
 
 def test_there_is_one_team_of_a_name(yard: Yard) -> None:

@@ -6,7 +6,9 @@ from fallow.control.boinc.app_versions import AppVersions
 from fallow.control.boinc.calls import Calls
 from fallow.control.boinc.creditor import Creditor
 from fallow.control.boinc.handing_out import HandingOut
+from fallow.control.boinc.machines import Machines
 from fallow.control.boinc.signing_key import SigningKeys
+from fallow.control.boinc.standings import Standings
 from fallow.control.boinc.statistics import Statistics
 from fallow.control.boinc.sweeper import Sweeper
 from fallow.control.boinc.tasks import Tasks
@@ -59,6 +61,8 @@ def boinc_of(
         uploads=Uploads(store, places),
         versions=versions,
         submitting=submitting,
+        standings=Standings(store, places.clock),
+        machines=Machines(store, places.clock),
     )
 
 

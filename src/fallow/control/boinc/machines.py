@@ -1,66 +1,100 @@
-"""Machines of volunteers, as their owners and operators see them in lists."""
+"""Volunteers' machines as people see them on a worker's page, and the label that an operator gives one."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
-from fallow.control.boinc.hosts import facts_of
-from fallow.control.boinc.users import BoincUsers
+import msgspec
+
+from fallow.clock import Clock
+from fallow.control.boinc.standings import average_now
 from fallow.control.callers import Caller
-from fallow.core.reputation import trusted
-from fallow.core.volunteer_ids import host_of
+from fallow.core.labels import Labelled, label_of, labelled
+from fallow.core.refusals import Code, Refusal
+from fallow.core.reputation import TRUSTED_AFTER, trusted
 from fallow.core.volunteers import HostFacts
-from fallow.core.words import Label
-from fallow.store.port import HostRow, Store, Tx
+from fallow.core.words import Label, Scope, WorkerId
+from fallow.store.port import HostRow, ReputationRow, Store
 
-_MACHINES_MAX: Final = 1000
+_FACTS = msgspec.json.Decoder(HostFacts)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How it has done with one image. is_trusted: one answer of it is enough, but for spot checks. missing: good
+    answers in a row until then."""
+
+    image: str
+    valid: int
+    invalid: int
+    errored: int
+    seconds_per_item: float
+    is_trusted: bool
+    missing: int
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """label: the one that counts. images: that it has a record with; images_trusted: of which its word is enough."""
+    """labelled: what counts, and who said it, since host.label_at. average: cobblestones a day, as of now."""
 
     host: HostRow
     facts: HostFacts
-    name: str
-    label: Label | None
-    images: int
-    images_trusted: int
+    labelled: Labelled
+    average: float
+    trust: tuple[Trust, ...]
+
+    @property
+    def client(self) -> str:
+        """The client's version as people know it: 72005 is "7.20.5"; "" when it did not say."""
+        major, rest = divmod(self.facts.client_version, 10_000)
+        minor, release = divmod(rest, 100)
+        return f"{major}.{minor}.{release}" if self.facts.client_version else ""
 
 
 class Machines:
-    """Reads."""
+    """What is shown of a worker that is a BOINC client. Whether its page may be seen at all, its page knows."""
 
-    def __init__(self, store: Store, users: BoincUsers) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
-        self._users = users
+        self._clock = clock
 
-    def listed(self, caller: Caller, account_id: str | None = None, limit: int = 100) -> list[Machine]:
-        """An account's, newest first; the caller's own where none is named, and all there are for operators.
-        Raises Refusal NOT_FOUND for other people's accounts, FORBIDDEN for a worker's key."""
-        limit = max(1, min(limit, _MACHINES_MAX))
-        if account_id is None and caller.sees_all:
-            with self._store.reading() as tx:
-                return [_machine(tx, host) for host in _newest(tx, limit)]
-        user = self._users.own_user(caller, account_id)
+    def of_worker(self, worker_id: str) -> Machine | None:
+        """None for a worker that is no BOINC client."""
         with self._store.reading() as tx:
-            return [_machine(tx, host) for host in tx.hosts_of(user.account_id, limit)]
+            host = tx.host_of_worker(WorkerId(worker_id))
+            if host is None:
+                return None
+            records = tx.reputations(WorkerId(worker_id))
+        return Machine(
+            host=host,
+            facts=_FACTS.decode(host.facts),
+            labelled=labelled(host.label_said, host.venue, host.label_set),
+            average=average_now(host.earned, self._clock.now()),
+            trust=tuple(map(_trust, records)),
+        )
+
+    def set_label(self, caller: Caller, worker_id: str, label: Label | None) -> Labelled:
+        """What counts now. None: an operator says nothing any more. Raises Refusal FORBIDDEN or NOT_FOUND."""
+        caller.needs(Scope.OPERATE)
+        now = self._clock.now()
+        with self._store.transaction() as tx:
+            host = tx.host_of_worker(WorkerId(worker_id))
+            worker = tx.worker(host.worker_id) if host is not None else None
+            if host is None or worker is None:
+                raise Refusal(
+                    Code.NOT_FOUND, f"There is no BOINC client {worker_id[:60]!r}.", "See the list of workers."
+                )
+            said = label.value if label else None
+            tx.set_host_label(host.host_id, said, now)
+            tx.save_worker(replace(worker, label=label_of(host.label_said, host.venue, said)))
+        return labelled(host.label_said, host.venue, said)
 
 
-def _newest(tx: Tx, limit: int) -> list[HostRow]:
-    numbers = {number for row in tx.workers() if (number := host_of(row.worker_id)) is not None}
-    found = tx.hosts_by_id(sorted(numbers, reverse=True)[: 2 * limit])
-    alive = [host for host in found if host.merged_into is None]
-    return sorted(alive, key=lambda host: -host.host_id)[:limit]
-
-
-def _machine(tx: Tx, host: HostRow) -> Machine:
-    worker = tx.worker(host.worker_id)
-    records = tx.reputations(host.worker_id)
-    return Machine(
-        host=host,
-        facts=facts_of(host),
-        name=worker.name if worker else "",
-        label=Label(worker.label) if worker and worker.label else None,
-        images=len(records),
-        images_trusted=sum(trusted(each.valid_in_row) for each in records),
+def _trust(row: ReputationRow) -> Trust:
+    return Trust(
+        image=row.image,
+        valid=row.valid,
+        invalid=row.invalid,
+        errored=row.errored,
+        seconds_per_item=row.seconds_per_item,
+        is_trusted=trusted(row.valid_in_row),
+        missing=max(0, TRUSTED_AFTER - row.valid_in_row),
     )

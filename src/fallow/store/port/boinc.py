@@ -193,6 +193,10 @@ class BoincTx(Protocol):
         """key_sha256, key_version, password, team_id and listed."""
         ...
 
+    def set_standing(self, user_id: int, team_id: int | None, listed: bool) -> None:
+        """Nothing but these: somebody may be making another key at the same moment."""
+        ...
+
     def add_team(self, name: str, name_key: str, account_id: str, now: Micros) -> TeamRow | None:
         """None when there is one of that name."""
         ...
@@ -234,7 +238,11 @@ class BoincTx(Protocol):
         ...
 
     def save_host(self, row: HostRow) -> None:
-        """All but account_id, created_at and what it earned."""
+        """All but account_id, created_at, label_set and what it earned."""
+        ...
+
+    def set_host_label(self, host_id: int, label: str | None, now: Micros) -> None:
+        """What an operator calls it; None: nothing any more."""
         ...
 
     def touch_host(self, host_id: int, rpc_seqno: int, now: Micros) -> None:

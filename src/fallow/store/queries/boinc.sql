@@ -28,6 +28,10 @@ SELECT u.user_id, u.account_id, u.key_sha256, u.key_version, u.cpid, u.created_a
 UPDATE boinc_user SET key_sha256 = :key_sha256, key_version = :key_version, password = :password, team_id = :team_id,
        listed = :listed WHERE user_id = :user_id;
 
+-- set_standing
+-- A user's team and wish to be seen.
+UPDATE boinc_user SET team_id = :team_id, listed = :listed WHERE user_id = :user_id;
+
 -- add_team
 -- A team, unless there is one of that name.
 INSERT INTO boinc_team (name, name_key, account_id, created_at) VALUES (:name, :name_key, :account_id, :now)
@@ -104,9 +108,13 @@ SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h
 -- What a host says of itself, and what is known of it.
 UPDATE boinc_host SET worker_id = :worker_id, generation = :generation, cpid = :cpid, likeness = :likeness,
        rpc_seqno = :rpc_seqno, rpc_at = :rpc_at, merged_into = :merged_into, facts = :facts, venue = :venue,
-       label_said = :label_said, label_set = :label_set, label_at = :label_at, no_engine_count = :no_engine_count,
+       label_said = :label_said, label_at = :label_at, no_engine_count = :no_engine_count,
        no_engine_until = :no_engine_until
  WHERE host_id = :host_id;
+
+-- set_host_label
+-- What an operator calls a host.
+UPDATE boinc_host SET label_set = :label, label_at = :now WHERE host_id = :host_id;
 
 -- touch_host
 -- A host called.

@@ -51,6 +51,9 @@ class BoincHostVerbs(Verbs):
         params = {"host_id": row.host_id, "worker_id": row.worker_id, "generation": row.generation}
         self.session.run("save_host", {**_said(row), **params})
 
+    def set_host_label(self, host_id: int, label: str | None, now: Micros) -> None:
+        self.session.run("set_host_label", {"host_id": host_id, "label": label, "now": now})
+
     def touch_host(self, host_id: int, rpc_seqno: int, now: Micros) -> None:
         self.session.run("touch_host", {"host_id": host_id, "rpc_seqno": rpc_seqno, "now": now})
 

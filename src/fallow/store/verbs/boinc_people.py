@@ -39,6 +39,9 @@ class BoincPeopleVerbs(Verbs):
         }
         self.session.run("save_boinc_user", params)
 
+    def set_standing(self, user_id: int, team_id: int | None, listed: bool) -> None:
+        self.session.run("set_standing", {"user_id": user_id, "team_id": team_id, "listed": int(listed)})
+
     def add_team(self, name: str, name_key: str, account_id: str, now: Micros) -> TeamRow | None:
         params = {"name": storable(name), "name_key": storable(name_key), "account_id": account_id, "now": now}
         row = self.session.one("add_team", params)

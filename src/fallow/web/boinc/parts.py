@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from fallow.control.boinc.app_versions import AppVersions
 from fallow.control.boinc.calls import Calls
+from fallow.control.boinc.machines import Machines
+from fallow.control.boinc.standings import Standings
 from fallow.control.boinc.tasks import Tasks
 from fallow.control.boinc.uploads import Uploads
 from fallow.web.boinc.submitting import Submitting
@@ -21,3 +23,5 @@ class Boinc:
     uploads: Uploads
     versions: AppVersions
     submitting: Submitting
+    standings: Standings
+    machines: Machines

@@ -16,6 +16,7 @@ from fallow.web.deps import Door, TheDoor
 from fallow.web.ui.boinc_part import boinc_part
 from fallow.web.ui.figures import short
 from fallow.web.ui.rendering import render, see_other
+from fallow.web.ui.standing_part import standing_part
 from fallow.web.ui.visitor import Acting, Visiting, Visitor
 
 router = APIRouter()
@@ -141,4 +142,5 @@ def page(
         browser_name=browser_name,
         shortest=PASSWORD_MIN,
         boinc=boinc_part(door, caller),
+        standing=standing_part(door, caller),
     )

@@ -79,8 +79,16 @@ def short(text: str, length: int = 80) -> str:
     return f"{text[: length - 1 - tail]}…{text[-tail:]}"
 
 
+def credit(cobblestones: float) -> str:
+    """1234.56 is "1,235", 12.345 is "12.3", 0.012 is "0.01"."""
+    if cobblestones >= 100:
+        return f"{cobblestones:,.0f}"
+    return f"{cobblestones:.1f}" if cobblestones >= 10 else f"{cobblestones:.2f}"
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": count,
+    "credit": credit,
     "size": size,
     "rate": rate,
     "duration": duration,

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from fallow.web.deps import door_of
 from fallow.web.health import VERSION
 from fallow.web.ui import figures, flashes
 from fallow.web.ui.statics import url_of
@@ -45,9 +46,12 @@ def environment() -> Environment:
 
 
 def text(request: Request, template: str, **values: Any) -> str:
-    """The template's text. Beside `values` it sees `visitor`, `path` and `flash` (what the last form led to)."""
+    """The template's text. Beside `values` it sees `visitor`, `path`, `flash` (what the last form led to) and what
+    the navigation needs."""
     who = getattr(request.state, "visitor", STRANGER)
-    given = {"visitor": who, "path": request.url.path, "flash": flashes.read(request), **values}
+    shows_leaders = door_of(request).settings.boinc
+    shared = {"visitor": who, "path": request.url.path, "flash": flashes.read(request), "shows_leaders": shows_leaders}
+    given = {**shared, **values}
     return environment().get_template(template).render(given)
 
 

@@ -13,6 +13,8 @@ from fallow.web.ui.job_data import router as job_data
 from fallow.web.ui.job_deeds import router as job_deeds
 from fallow.web.ui.job_page import router as job_page
 from fallow.web.ui.jobs_page import router as jobs_page
+from fallow.web.ui.leaders_page import router as leaders_page
+from fallow.web.ui.machine_deeds import router as machine_deeds
 from fallow.web.ui.notices_page import router as notices_page
 from fallow.web.ui.people_page import router as people_page
 from fallow.web.ui.problems import handlers
@@ -36,6 +38,8 @@ ROUTERS = (
     receipts_page,
     submit_page,
     workers_page,
+    leaders_page,
+    machine_deeds,
 )
 
 

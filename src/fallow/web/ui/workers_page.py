@@ -109,7 +109,8 @@ def worker(
     values = _now(door, who, worker_id) | _history(door, who, worker_id, before)
     timeline = door.fleet.timeline(who.caller, worker_id, int(hours))
     may_hold = who.signed_in and door.fleet.may_hold(who.caller, values["seen"].row)
-    return render(request, "worker.html", timeline=timeline, hours=hours, spans=_HOURS, may_hold=may_hold, **values)
+    values |= {"may_hold": may_hold, "machine": door.boinc.machines.of_worker(worker_id), "labels": list(Label)}
+    return render(request, "worker.html", timeline=timeline, hours=hours, spans=_HOURS, **values)
 
 
 @router.get("/ui/worker/now")
