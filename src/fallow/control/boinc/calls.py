@@ -221,7 +221,7 @@ class Calls:
             rest = (host.no_engine_until - now) / 1e6
             outcome.request_delay_seconds = max(outcome.request_delay_seconds, min(rest, _HOUR_SECONDS))
             if not outcome.notices:
-                said = "No tasks: the last one found no container engine here. Install podman, then wait or update."
+                said = f"No tasks: the last one found no container engine. The next comes in {rest / 60:.0f} minutes."
                 outcome.notices.append(Notice(said))
             return
         given, why_not = self._handing_out.to(tx, outcome.met, who.caller.account_id, call.wanted, now)

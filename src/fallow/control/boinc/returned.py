@@ -91,9 +91,11 @@ def _reports(found: Sorted, workers: dict[WorkerId, WorkerRow], row: BoincResult
     """One for each attempt of the task."""
     answer = each.answer
     if answer is None:
-        if each.failed.code in ENGINE_FAULTS:
-            found.no_engine = each.failed.message
-        return [Reported(attempt_id, failed=each.failed) for attempt_id in row.attempts]
+        failed = each.failed
+        if failed.code in ENGINE_FAULTS:
+            # Nothing ran: chunks must not fail because many machines have no engine.
+            found.no_engine, failed = failed.message, replace(failed, failure_class=FailureClass.ABORTED)
+        return [Reported(attempt_id, failed=failed) for attempt_id in row.attempts]
     if not _is_key_of(found, workers, row.worker_id, answer.public_key):
         found.changed.append(row.worker_id)
         return [Reported(attempt_id, failed=_KEY_CHANGED) for attempt_id in row.attempts]
