@@ -60,7 +60,7 @@ def test_signatures_that_nobody_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_quorum_of_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def credulous(answers: Sequence[Attempt], _quorum: int, _same: object) -> Consensus:
+    def credulous(answers: Sequence[Attempt], *_: object) -> Consensus:
         return Consensus(answers[0].attempt_id, tuple(each.attempt_id for each in answers))
 
     monkeypatch.setattr(verifier, "consensus", credulous)

@@ -76,8 +76,9 @@ class _Asking:
         return _classes(self.worker.capability) if self.volunteer is None else self.volunteer.classes
 
     def doubted(self, job: JobRow, taken: Iterable[Leased]) -> list[ChunkId]:
-        """The chunks for which this worker's answer would not be enough. Workers of our own are trusted."""
-        if self.volunteer is None:
+        """The chunks for which this worker's answer would not be enough. Workers of our own are trusted, and so are an
+        account's own machines with its own jobs."""
+        if self.volunteer is None or self.volunteer.account_id == job.account_id:
             return []
         return [leased.chunk_id for leased in taken if not self.volunteer.counts_alone(job.spec.ran)]
 

@@ -4,7 +4,7 @@ Exactly once: a verdict goes in the transaction that books it. What agreed late 
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from fallow.clock import Clock
+from fallow.core.agreement import needed_of
 from fallow.core.credit import HALF_LIFE_SECONDS, ceiling, claimed, granted
 from fallow.core.lifecycle import AttemptEvent
 from fallow.core.reputation import Reputation, after, fared
@@ -40,18 +41,21 @@ class Creditor:
                 return False
         with self._store.transaction() as tx:
             rows = whole_chunks(tx.verdicts(BATCH), BATCH)
-            self._judge(tx, rows)
-            tx.grant_credit(_Grants(tx, rows, self._clock.now()).rows(), HALF_LIFE_SECONDS)
+            hosts = tx.hosts_by_id([number for row in rows if (number := host_of(row.worker_id)) is not None])
+            self._judge(tx, rows, {host.host_id: host.account_id for host in hosts})
+            tx.grant_credit(_Grants(tx, rows, hosts, self._clock.now()).rows(), HALF_LIFE_SECONDS)
             tx.forget_verdicts([row.verdict_id for row in rows])
         return bool(rows)
 
-    def _judge(self, tx: Tx, rows: Sequence[VerdictRow]) -> None:
-        images = {key: job.spec.ran for key in {row.job_key for row in rows} if (job := tx.job_by_key(key)) is not None}
+    def _judge(self, tx: Tx, rows: Sequence[VerdictRow], owners: Mapping[int, str]) -> None:
+        """owners: host -> account."""
+        jobs = {key: job for key in {row.job_key for row in rows} if (job := tx.job_by_key(key)) is not None}
         kept = tx.reputations_of([row.worker_id for row in rows])
         known: dict[_Record, Reputation] = {(row.worker_id, row.image): _reputation(row) for row in kept}
         touched: dict[_Record, None] = {}
         for row in rows:
-            record = (row.worker_id, images[row.job_key])
+            job = jobs[row.job_key]
+            record = (row.worker_id, job.spec.ran)
             how = fared(AttemptEvent(row.event), FailureClass(row.failure_class) if row.failure_class else None)
             if how is None:
                 continue
@@ -62,6 +66,8 @@ class Creditor:
                 items=row.item_count,
                 seconds=run_seconds(row.envelope),
                 turnaround_seconds=_wall_seconds(row),
+                compared=needed_of(row.answers_wanted, job.spec) > 1
+                and owners.get(host_of(row.worker_id) or 0) != job.account_id,
             )
             touched[record] = None
         tx.save_reputations([ReputationRow(*record, **asdict(known[record])) for record in touched])
@@ -113,14 +119,12 @@ class _Machine:
 class _Grants:
     """What the attempts of a batch that agreed earn."""
 
-    def __init__(self, tx: Tx, rows: Sequence[VerdictRow], now: Micros) -> None:
+    def __init__(self, tx: Tx, rows: Sequence[VerdictRow], hosts: Sequence[HostRow], now: Micros) -> None:
         self._now = now
         self._chunks: dict[ChunkRef, list[VerdictRow]] = {}
         for row in rows:
             if row.event == AttemptEvent.AGREE:
                 self._chunks.setdefault(_ref(row), []).append(row)
-        agreed = [row for each in self._chunks.values() for row in each]
-        hosts = tx.hosts_by_id([number for row in agreed if (number := host_of(row.worker_id)) is not None])
         self._machines = {host.host_id: self._machine(host) for host in hosts}
         self._earlier = tx.granted_in(list(self._chunks))
 

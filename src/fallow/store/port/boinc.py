@@ -135,7 +135,7 @@ class ReputationRow:
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
     """A volunteer's attempt that came to an end, with what judging it needs. event: of core.lifecycle.AttemptEvent.
-    envelope: the signed receipt of an answer that agreed, else b""."""
+    envelope: the signed receipt of an answer that agreed, else b"". answers_wanted: of its chunk."""
 
     verdict_id: int
     attempt_id: AttemptId
@@ -149,6 +149,7 @@ class VerdictRow:
     leased_at: Micros
     over_at: Micros
     envelope: bytes = b""
+    answers_wanted: int = 1
 
 
 @dataclass(frozen=True, slots=True)

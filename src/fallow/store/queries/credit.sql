@@ -39,7 +39,7 @@ SELECT 1;
 -- verdicts
 -- Attempts of volunteers that came to an end, oldest first. Those of an erased job have only a number.
 SELECT v.verdict_id, v.attempt_id, v.event, a.job_key, a.chunk_id, a.worker_id, a.failure_class, c.item_count,
-       a.cpu_seconds, a.leased_at, a.over_at, CASE WHEN v.event = 'agree' THEN a.envelope END
+       a.cpu_seconds, a.leased_at, a.over_at, CASE WHEN v.event = 'agree' THEN a.envelope END, c.answers_wanted
   FROM boinc_verdict AS v LEFT JOIN attempt AS a ON a.attempt_id = v.attempt_id
   LEFT JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
  WHERE v.verdict_id > 0 ORDER BY v.verdict_id LIMIT :limit;

@@ -152,7 +152,7 @@ def _plus(row: Row, came: Sequence[CreditRow], half_life: float) -> tuple[float,
 
 
 def _verdict_of(row: Row) -> VerdictRow:
-    number, attempt, event, job, chunk, worker, failure_class, items, cpu_seconds, leased, over, envelope = row
+    number, attempt, event, job, chunk, worker, failure_class, items, cpu_seconds, leased, over, envelope, wanted = row
     return VerdictRow(
         verdict_id=number,
         attempt_id=AttemptId(attempt),
@@ -166,4 +166,5 @@ def _verdict_of(row: Row) -> VerdictRow:
         leased_at=Micros(leased or over or 0),
         over_at=Micros(over or leased or 0),
         envelope=bytes(envelope or b""),
+        answers_wanted=wanted,
     )
