@@ -258,6 +258,13 @@ def test_of_a_long_stderr_the_end_is_kept() -> None:
     assert request.results[0].stderr == written[-STDERR_CHARS_MAX:]
 
 
+@pytest.mark.parametrize("offset", range(4))
+def test_a_very_long_stderr_is_not_cut_within_a_character(offset: int) -> None:
+    written = "😀" * (4 * STDERR_CHARS_MAX) + "x" * offset
+    request = made(f"<result><stderr_out><![CDATA[<stderr_txt>{written}</stderr_txt>]]></stderr_out></result>")
+    assert request.results[0].stderr == written[-STDERR_CHARS_MAX:]
+
+
 def test_checksums_are_checksums_or_nothing() -> None:
     digest = "ABCDEF0123456789" * 2
     request = made(

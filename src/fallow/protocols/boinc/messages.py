@@ -112,7 +112,7 @@ class SchedulerRequest:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """For people. urgent: shown as a notice, else only logged."""
+    """For people. urgent: shown as a notice, until the next reply that does not say it again; else only logged."""
 
     text: str
     urgent: bool = False

@@ -131,7 +131,7 @@ def _stderr(scanner: Scanner, fields: _Fields, found: Sequence[Block]) -> str:
     block = next((each for each in found if each.name == b"stderr_out"), None)
     if block is None:
         plain = fields.get(b"stderr_out", b"")
-        raw, is_data = text_of(plain, len(plain)).encode(), True
+        raw, is_data = text_of(_tail(plain), len(plain)).encode(), True
     else:
         raw = scanner.body[block.start : block.end]
         is_data = b"<![CDATA[" in raw
@@ -140,9 +140,17 @@ def _stderr(scanner: Scanner, fields: _Fields, found: Sequence[Block]) -> str:
     if is_written:
         parts.append(written.rpartition(b"</stderr_txt>")[0] or written)
     elif not parts[0]:
-        return _end(data_text(raw) if block is None else markup_text(raw, 2 * len(raw)))
-    texts = (data_text(each) if is_data else text_of(each, len(each)) for each in parts if each)
+        return _end(data_text(raw) if block is None else markup_text(_tail(raw), 2 * len(raw)))
+    texts = (data_text(each) if is_data else text_of(each, len(each)) for each in map(_tail, parts) if each)
     return _end("\n".join(each for each in texts if each))
+
+
+def _tail(raw: bytes) -> bytes:
+    """As many bytes as are surely enough, not beginning within a character of UTF-8."""
+    start = len(raw) - 12 * STDERR_CHARS_MAX
+    if start <= 0:
+        return raw
+    return raw[next((at for at in range(start, start + 4) if raw[at] & 0xC0 != 0x80), start) :]
 
 
 def _end(text: str) -> str:
