@@ -140,7 +140,9 @@ def _stderr(scanner: Scanner, fields: _Fields, found: Sequence[Block]) -> str:
     if is_written:
         parts.append(written.rpartition(b"</stderr_txt>")[0] or written)
     elif not parts[0]:
-        return _end(data_text(raw) if block is None else markup_text(_tail(raw), 2 * len(raw)))
+        if block is not None:
+            return _end(markup_text(_tail(raw), 2 * len(raw)))
+        parts = [raw.removesuffix(b"</stderr_txt>")]  # its beginning may have been cut off
     texts = (data_text(each) if is_data else text_of(each, len(each)) for each in map(_tail, parts) if each)
     return _end("\n".join(each for each in texts if each))
 
