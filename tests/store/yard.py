@@ -53,11 +53,13 @@ class Yard:
         quorum: int = 1,
         priority: int = 0,
         verify: VerifyPolicy | None = None,
+        asked: JobSpec | None = None,
+        account: str = "acme",
     ) -> JobRow:
-        """A job, its input read to the end, some of its chunks opened."""
-        asked = spec(name, quorum, priority)
+        """A job, its input read to the end, some of its chunks opened. asked: instead of name to verify."""
+        asked = asked or spec(name, quorum, priority)
         with self.store.transaction() as tx:
-            job = tx.add_job(replace(asked, verify=verify or asked.verify), "acme", T0, "key k-1")
+            job = tx.add_job(replace(asked, verify=verify or asked.verify), account, T0, "key k-1")
         self.jobs.append(job.job_key)
         with self.store.transaction() as tx:
             assert tx.claim_job("plan", "planner", T0, LEASE)
