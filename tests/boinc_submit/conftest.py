@@ -2,22 +2,28 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from fallow.clock import ManualClock
-from fallow.core.words import Micros
+from fallow.core.words import Engine, Micros
 from fallow.settings import Settings
 from fallow.store.port import Store
 from fallow.wiring.serving import Listener, bound
 from fallow.wiring.system import System, build, reachable
+from fallow.worker.agent import run_agent
+from fallow.worker.options import AgentOptions
 from tests.boinc_submit.recorded import KEY, TEMPLATE_IN, TEMPLATE_OUT
 from tests.boinc_submit.script import Script
 from tests.e2e.conftest import busybox, house
+from tests.servers.radosgw import S3Server
 
 RECORDED_AT = 1795312753
 APP = "shtest"
@@ -54,6 +60,27 @@ class Project:
         while self.system.roles.step_all():
             pass
 
+    def work_until(self, over: Callable[[], bool], folder: Path) -> None:
+        """A real worker of this machine, and all roles, until something is true."""
+        stop = threading.Event()
+        options = AgentOptions(
+            server=self.url,
+            token=self.admin_key,
+            data_dir=folder / "worker",
+            engine=Engine.PROCESS,
+            allow_process=True,
+            drain_seconds=5,
+        )
+        worker = threading.Thread(target=run_agent, args=(options, stop))
+        worker.start()
+        until = time.monotonic() + 120
+        while not over():
+            assert time.monotonic() < until, "it is not over in time"
+            self.work()
+            time.sleep(0.05)
+        stop.set()
+        worker.join(30)
+
     def key_of(self, account: str) -> str:
         """What the server itself takes for the account's key: get_output's signatures are made with it."""
         return self.system.door.people.boinc_users.authenticator_of(account)
@@ -65,10 +92,11 @@ def register(store: Store, account: str) -> None:
         tx.add_boinc_user(account, hashlib.sha256(KEY.encode()).hexdigest(), "c" * 32, Micros(RECORDED_AT * 1_000_000))
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+@contextmanager
+def running(folder: Path, **said: Any) -> Iterator[Project]:
+    """A project with these settings."""
     door = bound("127.0.0.1:0")
-    settings = Settings(data_dir=tmp_path / "data", allowed_roots=(tmp_path,), allow_process_jobs=True)
+    settings = Settings(data_dir=folder / "data", allowed_roots=(folder,), allow_process_jobs=True, **said)
     settings = reachable(settings, door.getsockname()[1])
     clock = ManualClock(RECORDED_AT * 1_000_000)
     system = build(settings, clock, workers_here=True)
@@ -87,6 +115,28 @@ def project(tmp_path: Path) -> Iterator[Project]:
     listener.should_exit = True
     thread.join()
     system.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with running(tmp_path) as made:
+        yield made
+
+
+MANY = pytest.param("many", marks=[pytest.mark.postgres, pytest.mark.s3])
+
+
+@pytest.fixture(params=["embedded", MANY])
+def any_project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The same on SQLite and files, and on PostgreSQL and S3. Jobs may name files on this machine's web servers."""
+    settings: dict[str, Any] = {}
+    if request.param == "many":
+        server: S3Server = request.getfixturevalue("s3_server")
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        settings = {"database": request.getfixturevalue("postgres_url"), "objects": server.uri(tmp_path.name)}
+    with running(tmp_path, allow_private_addresses=True, **settings) as made:
+        yield made
 
 
 def add_app(project: Project, name: str = APP, **job: object) -> None:

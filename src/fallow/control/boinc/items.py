@@ -19,6 +19,7 @@ from fallow.store.port import JobFileRow
 
 _NAMES_AT_ONCE: Final = 1000
 _NAME_MAX: Final = 200
+_STAGED: Final = "local_staged"
 _WEB: Final = ("http://", "https://")
 _ON_SERVER: Final = ("local", "semilocal", "sandbox")
 
@@ -111,7 +112,7 @@ class Itemizer:
     def _look_up(self) -> None:
         """All staged files at once. Jobs name the submitter's; a template names files of whose it is itself."""
         mine = self._caller.account_id
-        named = {(mine, file.source.strip()) for job in self._batch.jobs for file in job.files}
+        named = {(mine, file.source.strip()) for job in self._batch.jobs for file in job.files if file.mode == _STAGED}
         for key, template in self._inputs.items():
             owner = mine if key else self._owner
             named |= {(owner, each.physical_name) for each in template.files if each.physical_name}
@@ -170,7 +171,7 @@ def _check_file(file: InputFile) -> None:
             f"input files of mode {file.mode} are not taken: submitters cannot read this server's disk; "
             "upload them with job_file.php and use local_staged, or use inline or remote",
         )
-    if file.mode not in ("local_staged", "inline", "remote"):
+    if file.mode not in (_STAGED, "inline", "remote"):
         raise Refusal(Code.BAD_REQUEST, f"unknown mode of input file: {file.mode[:40]!r}")
     if file.mode == "remote" and not (
         file.url.startswith(_WEB) and file.size_bytes is not None and len(file.md5) == 32

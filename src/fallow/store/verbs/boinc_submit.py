@@ -7,6 +7,7 @@ from typing import Any
 
 from fallow.core.words import ChunkState, JobKey, Micros
 from fallow.store.port.boinc_submit import AbortRow, BoincBatchRow, BoincJobRow, JobFileRow, StandingRow
+from fallow.store.rows import storable
 from fallow.store.session import Params, Row
 from fallow.store.verbs.base import Verbs
 
@@ -58,7 +59,7 @@ class BoincSubmitVerbs(Verbs):
         self.session.many("add_boinc_jobs", ("account_id", "batch_id", "place", "name", "outputs"), rows)
 
     def taken_boinc_names(self, account_id: str, names: Sequence[str]) -> list[str]:
-        rows = self.session.all("taken_boinc_names", {"account_id": account_id, "names": list(names)})
+        rows = self.session.all("taken_boinc_names", {"account_id": account_id, "names": _texts(names)})
         return [row[0] for row in rows]
 
     def boinc_job(self, boinc_job_id: int) -> BoincJobRow | None:
@@ -66,7 +67,7 @@ class BoincSubmitVerbs(Verbs):
         return None if row is None else _job(row)
 
     def boinc_jobs_named(self, name: str, account_id: str = "", limit: int = 1) -> list[BoincJobRow]:
-        params = {"name": name, "account_id": account_id, "limit": limit}
+        params = {"name": storable(name), "account_id": account_id, "limit": limit}
         return [_job(row) for row in self.session.all("boinc_jobs_named", params)]
 
     def boinc_jobs_standing(self, batch_id: int, after: int, limit: int, only: int = -1) -> list[StandingRow]:
@@ -98,11 +99,11 @@ class BoincSubmitVerbs(Verbs):
         self.session.run("save_boinc_job_file", asdict(row))
 
     def boinc_job_files(self, account_id: str, names: Sequence[str]) -> list[JobFileRow]:
-        params = {"account_id": account_id, "names": list(names)}
+        params = {"account_id": account_id, "names": _texts(names)}
         return [JobFileRow(*row) for row in self.session.all("boinc_job_files", params)]
 
     def keep_boinc_job_files(self, account_id: str, names: Sequence[str], delete_at: Micros) -> None:
-        params = {"account_id": account_id, "names": list(names), "delete_at": delete_at}
+        params = {"account_id": account_id, "names": _texts(names), "delete_at": delete_at}
         self.session.run("keep_boinc_job_files", params)
 
     def forget_boinc_job_files(self, now: Micros) -> int:
@@ -112,6 +113,11 @@ class BoincSubmitVerbs(Verbs):
         row = self.session.one(name, params)
         assert row is not None, "such a statement always has one row"
         return row[0]
+
+
+def _texts(names: Sequence[str]) -> str:
+    """A set of texts of other people's: as JSON, which can say them all."""
+    return json.dumps([storable(name) for name in names])
 
 
 def _job(row: Row) -> BoincJobRow:

@@ -5,8 +5,8 @@ SELECT r.account_id, r.batch_id, r.place, r.name, r.outputs
   FROM json_to_recordset(:rows::json) AS r(account_id text, batch_id bigint, place bigint, name text, outputs text);
 
 -- taken_boinc_names
--- Which of the names an account's jobs have already. Differs because a set is an array here.
-SELECT name FROM boinc_job WHERE account_id = :account_id AND name = ANY(:names::text[]);
+-- Which of the names an account's jobs have already. Differs because JSON is read in other words here.
+SELECT name FROM boinc_job WHERE account_id = :account_id AND name = ANY(ARRAY(SELECT json_array_elements_text(:names::json)));
 
 -- boinc_jobs_named
 -- Jobs of a name: everybody's, or one account's. Differs because a parameter needs its type here.
@@ -14,14 +14,14 @@ SELECT boinc_job_id, account_id, batch_id, place, name, outputs, aborted_at, fin
   FROM boinc_job WHERE name = :name AND (:account_id::text = '' OR account_id = :account_id::text) LIMIT :limit;
 
 -- boinc_job_files
--- Those of the files that an account has staged. Differs because a set is an array here.
+-- Those of the files that an account has staged. Differs because JSON is read in other words here.
 SELECT account_id, name, artifact_key, sha256, size_bytes, created_at, delete_at
-  FROM boinc_job_file WHERE account_id = :account_id AND name = ANY(:names::text[]);
+  FROM boinc_job_file WHERE account_id = :account_id AND name = ANY(ARRAY(SELECT json_array_elements_text(:names::json)));
 
 -- keep_boinc_job_files
--- Files are kept until then, or longer. Differs because a set is an array here.
+-- Files are kept until then, or longer. Differs because JSON is read in other words here.
 UPDATE boinc_job_file SET delete_at = :delete_at
- WHERE account_id = :account_id AND name = ANY(:names::text[])
+ WHERE account_id = :account_id AND name = ANY(ARRAY(SELECT json_array_elements_text(:names::json)))
    AND delete_at > 0 AND (:delete_at::bigint = 0 OR delete_at < :delete_at::bigint);
 
 -- set_boinc_job_final
