@@ -49,6 +49,9 @@ def test_only_what_was_said_is_sent() -> None:
         "env": {"A": "b=c"},
         "chunk_range": {"start": 3, "end": 7},
     }
+    fields = request_fields(JobOptions(volunteers=True, adaptive=True, homogeneous="model", distinct="account"))
+    assert fields["requirements"] == {"volunteers": True}
+    assert fields["replication"] == {"adaptive": True, "homogeneous": "model", "distinct": "account"}
     with pytest.raises(Refusal, match="no value"):
         request_fields(JobOptions(env=["A"]))
 

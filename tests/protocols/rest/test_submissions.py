@@ -1,15 +1,19 @@
 """A JobRequest becomes a Submission, or is refused with a word on which field is wrong."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from fallow.core.job import Chunking, Compare, ItemRange, Limits, VerifyMethod, VerifyPolicy
+from fallow.core.job import Chunking, Compare, Distinct, Homogeneous, ItemRange, Limits, VerifyMethod, VerifyPolicy
 from fallow.core.refusals import Code, Refusal
 from fallow.core.submission import Submission
 from fallow.core.words import Contract, Engine, InputFormat, Label
-from fallow.protocols.rest.jobs import JobRequest
+from fallow.protocols.rest.jobs import JobRequest, RequirementsRequest
 from fallow.protocols.rest.submissions import parse_verify, submission_of, verify_text
+from fallow.protocols.rest.templates import with_template
 
 
 def refused(**fields: object) -> Refusal:
@@ -62,6 +66,40 @@ def test_our_own_fields():
     assert submission.limits.item_timeout_seconds == 5
     assert submission.verify == VerifyPolicy(VerifyMethod.QUORUM, 2, Compare.JSON)
     assert submission.output_uri is None
+
+
+def test_who_may_answer_and_with_whom():
+    request = JobRequest.model_validate(
+        {
+            "input_uri": "x",
+            "verify": "quorum:2",
+            "replication": {"adaptive": True, "homogeneous": "vendor", "distinct": "account"},
+            "requirements": {"volunteers": True},
+        }
+    )
+    submission = submission_of(request)
+    assert submission.requirements.volunteers is True
+    asked = VerifyPolicy(VerifyMethod.QUORUM, 2, adaptive=True)
+    assert submission.verify == replace(asked, homogeneous=Homogeneous.VENDOR, distinct=Distinct.ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"homogeneous": "driver"}, {"distinct": "owner"}, {"adaptive": "perhaps"}, {"quorum": 2}]
+)
+def test_an_unknown_rule_between_answers_is_none(wrong):
+    with pytest.raises(ValidationError):
+        JobRequest.model_validate({"input_uri": "x", "replication": wrong})
+
+
+def test_a_model_goes_to_volunteers_when_its_template_says_so():
+    kept, given_away = {"container_image": "m:1"}, {"container_image": "m:1", "requirements": {"volunteers": True}}
+    asked = {"input_uri": "x", "requirements": {"volunteers": True}}
+    with pytest.raises(Refusal, match=r"requirements\.volunteers cannot be chosen beside a model"):
+        with_template(kept, asked)
+    assert with_template(given_away, asked).requirements.volunteers is True
+    assert with_template(given_away, {"input_uri": "x", "requirements": {"volunteers": False}}).requirements == (
+        RequirementsRequest()
+    )
 
 
 @pytest.mark.parametrize(

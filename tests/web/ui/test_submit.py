@@ -109,6 +109,7 @@ def test_a_clone_asks_for_the_same_again(house: House, submitter: Visiting) -> N
         "limits": {"memory_bytes": 512 << 20, "item_timeout_seconds": 2.5, "pids": 64},
         "retry": {"max_errors": 2, "lease_seconds": 60},
         "requirements": {"cores": 2, "memory_bytes": 1 << 30},
+        "replication": {"adaptive": True, "homogeneous": "vendor"},
         "worker_label": "edge",
         "reuse": "never",
         "priority": 3,
