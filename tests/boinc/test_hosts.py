@@ -26,7 +26,7 @@ def test_a_client_that_forgot_its_number_is_found_by_its_cross_project_id(projec
 def test_a_copied_state_is_another_machine(project: Project) -> None:
     project.submit("job-1", items=40)
     ada = project.host("laptop", "ada")
-    for _ in range(3):
+    for _ in range(6):
         ada.call(1.0, 1.0)
     held = dict(ada.held)
     copy = project.host("laptop", "ada", host_id=ada.host_id, seqno=1, held=dict(held))
@@ -34,6 +34,7 @@ def test_a_copied_state_is_another_machine(project: Project) -> None:
     assert reply.text_of("hostid") == "2"
     assert set(copy.aborted()) == set(held), "what the first one computes, the copy need not"
     assert hosts(project) == [1, 2]
+    assert copy.call().text_of("hostid") == "", "it has its number, and counts its calls from 0"
     finish_all(ada, project)
     finish_all(copy, project)
     assert project.state("job-1") is JobState.COMPLETED

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e_boinc.client import BoincClient
-from tests.e2e_boinc.containers import containers_of
+from tests.e2e_boinc.containers import containers, labels_of
 from tests.e2e_boinc.project import Account, Project
 from tests.e2e_boinc.together import Together
 
@@ -49,19 +49,24 @@ def finished_once(project: Project, job_id: str, items: int) -> list[str]:
 def killed_and_restarted(project: Project) -> None:
     """kill -9 of the client. The runner that it leaves behind and the one that it starts anew do not both compute."""
     _, client, _ = started(project, "killed", 12)
+    before = labels_of(client)
+    assert containers(before) == ["running"]
     client.kill()
     client.start()
+    client.wait("a new container", lambda: containers(now) if (now := labels_of(client)) != before else [])
+    assert containers(before) == []
+    after = labels_of(client)
     assert finished_once(project, "killed", 12) == ["valid"]
-    worker = project.host(client)["worker_id"]
-    client.wait("the containers' end", lambda: containers_of(worker) == [])
+    client.wait("the containers' end", lambda: containers(before + after) == [])
 
 
 def quit_and_restarted(project: Project) -> None:
     """As at a shutdown: the task's container is gone with the client, and it computes again afterwards."""
     _, client, _ = started(project, "shut-down", 10)
-    worker = project.host(client)["worker_id"]
+    labels = labels_of(client)
+    assert containers(labels) == ["running"]
     client.quit()
-    assert containers_of(worker) == []
+    assert containers(labels) == []
     client.start()
     assert finished_once(project, "shut-down", 10) == ["valid"]
 
@@ -69,33 +74,33 @@ def quit_and_restarted(project: Project) -> None:
 def suspended_and_resumed(project: Project) -> None:
     """The container is paused for as long, and its items' time limit does not run meanwhile."""
     _, client, task = started(project, "suspended", 12, limits={"item_timeout_seconds": 4.0})
-    worker = project.host(client)["worker_id"]
-    assert containers_of(worker) == ["running"]
+    labels = labels_of(client)
+    assert containers(labels) == ["running"]
     client.task(project.url, task, "suspend")
-    client.wait("a paused container", lambda: containers_of(worker) == ["paused"])
+    client.wait("a paused container", lambda: containers(labels) == ["paused"])
     reached = fraction_done(client, task)
     for _ in range(2):  # two calls take longer than an item may
         client.wait_log("Scheduler request completed", after=len(client.log))
-    assert containers_of(worker) == ["paused"]
+    assert containers(labels) == ["paused"]
     assert fraction_done(client, task) == pytest.approx(reached, abs=0.1)
     assert project.attempts("suspended")[0]["state"] == "leased"
     client.task(project.url, task, "resume")
-    client.wait("a running container", lambda: containers_of(worker) == ["running"])
+    client.wait("a running container", lambda: containers(labels) == ["running"])
     assert finished_once(project, "suspended", 12) == ["valid"]
 
 
 def aborted(project: Project) -> None:
     """Nobody's fault is counted, and another machine computes the chunk."""
     account, client, task = started(project, "aborted", 8)
-    worker = project.host(client)["worker_id"]
+    worker, labels = project.host(client)["worker_id"], labels_of(client)
+    client.project(project.url, "nomorework")
     client.task(project.url, task, "abort")
     client.wait("the report", lambda: project.attempts("aborted")[0]["state"] == "aborted")
-    assert project.attempts("aborted")[0]["failure_class"] == "aborted"
-    assert containers_of(worker) == []
-    client.project(project.url, "nomorework")
+    assert containers(labels) == []
     other = project.attached("aborted-other-pc", account)
     assert finished_once(project, "aborted", 8) == ["aborted", "valid"]
     assert project.attempts("aborted")[1]["worker_id"] == project.host(other)["worker_id"]
+    assert "owner stopped" in project.house.story("aborted", 0)
     told = project.rows("SELECT failures FROM worker WHERE worker_id = ?", worker)
     assert told == [{"failures": 0}]
     errors = project.rows("SELECT errored, invalid FROM reputation WHERE worker_id = ?", worker)
@@ -105,21 +110,20 @@ def aborted(project: Project) -> None:
 def detached_and_attached_again(project: Project) -> None:
     """It is the machine that it was, and what it held goes out again."""
     account, client, _ = started(project, "detached", 8)
-    before = client.host_id()
-    worker = project.host(client)["worker_id"]
+    before, labels = client.host_id(), labels_of(client)
     client.project(project.url, "detach")
-    client.wait("the containers' end", lambda: containers_of(worker) == [])
+    client.wait("the containers' end", lambda: containers(labels) == [])
     said = len(client.log)
     client.attach(project.url, account.boinc_key)
     client.wait_log("Scheduler request completed", after=said)
     client.wait("its number", lambda: client.host_id() == before)
     states = finished_once(project, "detached", 8)
-    assert states[-1] == "valid"
+    assert states.count("valid") == 1
     assert len(project.hosts(account)) == 1
 
 
 def restored_from_a_copy(project: Project) -> None:
-    """A copy of a client's directory becomes a machine of its own. The task that both have is computed by one."""
+    """A copy of a client's directory becomes a machine of its own, and one of the two computes what both had."""
     account, client, task = started(project, "copied", 14)
     original = client.host_id()
     client.quit()
@@ -130,8 +134,7 @@ def restored_from_a_copy(project: Project) -> None:
     clone = project.client("copied-clone")
     clone.wait("a number of its own", lambda: clone.host_id() not in (0, original))
     clone.wait("the end of what is not its own", lambda: all(each["name"] != task for each in clone.tasks()))
-    assert finished_once(project, "copied", 14) == ["valid"]
-    assert project.attempts("copied")[0]["worker_id"] == project.host(client)["worker_id"]
+    assert finished_once(project, "copied", 14).count("valid") == 1
     assert len(project.hosts(account)) == 2
     assert client.host_id() == original
 
@@ -151,16 +154,19 @@ def without_a_container_engine(project: Project) -> None:
     project.submit(account, "engineless", ["cat"], 20, chunk_items=5)
     programs = programs_without(project.home / "bin", {"podman", "docker"})
     client = project.attached("engineless-pc", account, path=str(programs))
-    client.wait("a notice", lambda: "podman" in client.notices().lower())
-    tried = len([each for each in project.attempts("engineless") if each["state"] != "queued"])
-    assert tried <= 2, project.attempts("engineless")
-    for _ in range(4):
-        client.wait_log("Scheduler request completed", after=len(client.log))
-    assert len([each for each in project.attempts("engineless") if each["state"] != "queued"]) == tried
+    client.wait("a notice", lambda: "Install podman" in client.notices())
+    tried = attempts_given_up(project, "engineless")
+    assert 1 <= tried <= 4
+    client.wait("another try", lambda: attempts_given_up(project, "engineless") > tried)
+    assert attempts_given_up(project, "engineless") == tried + 1
     (programs / "podman").symlink_to(str(shutil.which("podman")))
-    client.project(project.url, "update")
-    finished_once(project, "engineless", 20)
-    assert {each["failure_class"] for each in project.attempts("engineless")} <= {None, "worker"}
+    states = finished_once(project, "engineless", 20)
+    assert states.count("valid") == 4
+    assert set(states) == {"valid", "aborted"}
+
+
+def attempts_given_up(project: Project, job_id: str) -> int:
+    return [each["state"] for each in project.attempts(job_id)].count("aborted")
 
 
 def programs_without(directory: Path, left_out: set[str]) -> Path:
@@ -190,7 +196,7 @@ def together(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[T
     home = tmp_path_factory.mktemp("boinc") / "project"
     home.mkdir()
     project = Project(home, image, {"FALLOW_RETRY_SAME_SECONDS": "5", "FALLOW_BOINC_NO_ENGINE_SECONDS": "20"})
-    running = Together(project, SCENARIOS, at_once=4)
+    running = Together(project, SCENARIOS, at_once=8)
     yield running
     running.close()
     odd = {each.home.name: each.unparsed for each in project.clients if each.unparsed}

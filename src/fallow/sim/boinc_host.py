@@ -121,7 +121,7 @@ class SimHost:
 
     def _take(self, reported: Sequence[Finished]) -> None:
         if new_id := self.reply.text_of("hostid"):
-            self.host_id = int(new_id)
+            self.host_id, self.seqno = int(new_id), -1  # a client that gets a number counts its calls from 0 again
         if key := self.reply.text_of("code_sign_key"):
             self.code_sign_key = key
         acked = {each.text_of("name") for each in self.reply.all("result_ack")}

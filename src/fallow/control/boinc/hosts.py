@@ -3,6 +3,7 @@
 Source: BOINC sched/handle_request.cpp, authenticate_user() and find_host_by_other().
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -45,11 +46,14 @@ class Met:
     was_copied: bool = False
 
 
-def meet(tx: Tx, who: BoincCaller, said: Introduction, now: Micros) -> Met:
-    """The host that calls, made if need be, and what it says kept. In a writing transaction."""
+def meet(tx: Tx, who: BoincCaller, said: Introduction, workers: Mapping[WorkerId, WorkerRow], now: Micros) -> Met:
+    """The host that calls, made if need be, and what it says kept. In a writing transaction. workers: that were read a
+    moment ago."""
     known, copied = _known(tx, who, said)
+    if known is None or known.host_id != said.host_id:
+        said = replace(said, rpc_seqno=0)  # a client that is given a number counts its calls from 0 again
     host = _made(tx, who, said, now) if known is None else _renewed(tx, known, said, now)
-    worker = _worker(tx, who, host, said, now)
+    worker = _worker(tx, who, host, said, workers.get(host.worker_id), now)
     return Met(host, worker, said.host_id != host.host_id, copied)
 
 
@@ -124,8 +128,10 @@ def facts_of(host: HostRow) -> HostFacts:
     return msgspec.json.decode(host.facts, type=HostFacts)
 
 
-def _worker(tx: Tx, who: BoincCaller, host: HostRow, said: Introduction, now: Micros) -> WorkerRow:
-    known = tx.worker(host.worker_id)
+def _worker(
+    tx: Tx, who: BoincCaller, host: HostRow, said: Introduction, known: WorkerRow | None, now: Micros
+) -> WorkerRow:
+    known = known or tx.worker(host.worker_id)
     row = WorkerRow(
         worker_id=host.worker_id,
         account_id=who.caller.account_id,
