@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fallow.control.boinc.scripts import Answered
 from fallow.control.plugins import NotNow, Plugs
 from fallow.core.job import Chunking, Plugins, VerifyMethod, VerifyPolicy
 from fallow.core.refusals import Code, Refusal
@@ -129,12 +130,12 @@ def test_exit_codes(tmp_path: Path, code: int, word: bool | None) -> None:
     name = program(tmp_path, "says", f"exit {code}")
     if word is None:
         with pytest.raises(NotNow):
-            plugs.is_valid(name, tmp_path)
+            plugs.is_valid(name, Answered(tmp_path))
         with pytest.raises(NotNow):
-            plugs.are_same(name, tmp_path, tmp_path)
+            plugs.are_same(name, Answered(tmp_path), Answered(tmp_path))
     else:
-        assert plugs.is_valid(name, tmp_path) is word
-        assert plugs.are_same(name, tmp_path, tmp_path) is word
+        assert plugs.is_valid(name, Answered(tmp_path)) is word
+        assert plugs.are_same(name, Answered(tmp_path), Answered(tmp_path)) is word
 
 
 def test_a_verifier_that_cannot_tell_now_is_asked_again(worlds: Callable[[Extra], World], tmp_path: Path) -> None:

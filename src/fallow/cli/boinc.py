@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from fallow.cli import boinc_work
 from fallow.cli.options import AsJson, Server, Token, examples
 from fallow.cli.showing import note, show_json, show_table
 
@@ -17,6 +18,7 @@ Account = Annotated[str | None, typer.Option(metavar="ID", help="Whose, for oper
 
 
 def register(app: typer.Typer) -> None:
+    boinc_work.register(boinc)
     app.add_typer(boinc, name="boinc")
 
 

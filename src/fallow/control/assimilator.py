@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -19,6 +20,9 @@ from fallow.artifacts.locations import Target
 from fallow.artifacts.port import Writer
 from fallow.control.answers import is_error, lines_of
 from fallow.control.bodies import Bodies
+from fallow.control.boinc import scripts
+from fallow.control.boinc.scripts import Answered
+from fallow.control.boinc.workunits import workunits
 from fallow.control.claims import ClaimLost, Claims
 from fallow.control.manifest import Marked, Totals, entry_line, manifest_lines
 from fallow.control.outputs import ERRORS, MANIFEST, OUTPUT, output_target
@@ -103,7 +107,9 @@ class Assimilator:
         with tempfile.TemporaryFile() as entries:
             totals = self._merge(job, target, entries)
             self._write_manifest(job, target, totals, entries)
-        if job.spec.plugins.assimilator:
+        if job.spec.plugins.assimilator.startswith(scripts.PREFIX):
+            self._hand_over(job)
+        elif job.spec.plugins.assimilator:
             summary = {
                 "job_id": job.job_id,
                 "items": totals.items,
@@ -113,6 +119,22 @@ class Assimilator:
             self._plugs.assimilate(job.spec.plugins.assimilator, job.job_id, target.uri, summary)
         reason = too_many_errors(job.counters, job.spec.retry)
         self._end(job, JobEvent.FAIL if reason else JobEvent.COMPLETE, "outputs delivered", reason)
+
+    def _hand_over(self, job: JobRow) -> None:
+        """Each chunk to a script with BOINC's words."""
+        name = job.spec.plugins.assimilator
+        with self._store.reading() as tx:
+            units = workunits(tx, job)
+        for row, pieces in self._claims.while_passing(job.job_key, self._answers(job)):
+            unit = units(row)
+            with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                receipt = _receipt_of(row)
+                runtime = _seconds(receipt) if receipt else 0.0
+                answer = Answered(Path(file.name), row.attempt_id or 0, runtime) if not unit.error_mask else None
+                self._plugs.assimilate_one(name, unit, answer)
 
     def _merge(self, job: JobRow, target: Target, entries: IO[bytes]) -> Totals:
         """Both files of lines. Raises ClaimLost when somebody else has taken the job over meanwhile."""

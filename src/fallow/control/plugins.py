@@ -11,6 +11,8 @@ verifier     entry point: f(artifact: Path) -> bool, and optionally f.same(a: Pa
 assimilator  entry point: f(job_id, output_uri, manifest: dict) -> None, after the outputs are in place
              executable:  program JOB_ID OUTPUT_URI, the manifest on stdin
 
+A verifier or an assimilator may also be "boinc:...", a script with BOINC's own words: control/boinc/scripts.py.
+
 The exit codes are those of BOINC's sched/script_validator.cpp.
 """
 
@@ -24,6 +26,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from fallow.control.boinc import scripts
+from fallow.control.boinc.scripts import Answered, Workunit
 from fallow.core.job import Plugins
 from fallow.core.refusals import Code, Refusal
 
@@ -48,7 +52,9 @@ class Plugs:
         """Raises Refusal PLUGIN_UNKNOWN for a name that is not there or not allowed."""
         for kind in ("planner", "verifier", "assimilator"):
             name = getattr(plugins, kind)
-            if name:
+            if name.startswith(scripts.PREFIX):
+                self._check_scripts(kind, name)
+            elif name:
                 self._find(f"fallow.{kind}s", name)
 
     def items(self, name: str, uri: str, stream: Stream) -> Iterator[bytes]:
@@ -61,13 +67,19 @@ class Plugs:
             for item in part(uri, stream):
                 yield json.dumps(item, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
-    def is_valid(self, name: str, artifact: Path) -> bool:
+    def is_valid(self, name: str, answer: Answered) -> bool:
         """The verifier's word on one answer. Raises NotNow."""
+        if name.startswith(scripts.PREFIX):
+            return _verdict(scripts.validity(name, answer, _code)) is not False
+        artifact = answer.artifact
         part = self._find("fallow.verifiers", name)
         return _asked([*part, "init", str(artifact)]) if isinstance(part, list) else bool(part(artifact))
 
-    def are_same(self, name: str, first: Path, second: Path) -> bool | None:
+    def are_same(self, name: str, one: Answered, other: Answered) -> bool | None:
         """The verifier's word on two answers; None: it has none, compare as the job's policy says. Raises NotNow."""
+        if name.startswith(scripts.PREFIX):
+            return _verdict(scripts.sameness(name, one, other, _code))
+        first, second = one.artifact, other.artifact
         part = self._find("fallow.verifiers", name)
         if isinstance(part, list):
             return _asked([*part, "compare", str(first), str(second)])
@@ -87,6 +99,26 @@ class Plugs:
                 f"The assimilator {name!r} ended with exit code {ran.returncode}.",
                 ran.stderr[-500:].decode(errors="replace"),
             )
+
+    def assimilate_one(self, name: str, workunit: Workunit, answer: Answered | None) -> None:
+        """Hands one chunk to a script with BOINC's words. answer: None, it has no good one. Raises Refusal
+        OUTPUT_UNWRITABLE when the script fails."""
+        with _blaming(Code.OUTPUT_UNWRITABLE, f"The assimilator {name!r}"):
+            code = scripts.assimilate(name, workunit, answer, _code)
+        if code != 0:
+            message = f"The assimilator {name!r} ended with exit code {code} for {workunit.wu_name}."
+            raise Refusal(Code.OUTPUT_UNWRITABLE, message, "Run it by hand.")
+
+    def _check_scripts(self, kind: str, name: str) -> None:
+        try:
+            commands = scripts.commands(name)
+        except ValueError as wrong:
+            raise Refusal(Code.PLUGIN_UNKNOWN, f"{name[:200]!r} names no scripts: {wrong}.", "See the docs.") from None
+        if kind == "planner" or (kind == "assimilator" and (len(commands) != 1 or not commands[0])):
+            raise Refusal(Code.PLUGIN_UNKNOWN, f"{name[:200]!r} cannot be the {kind}.", "See the docs.")
+        for command in commands:
+            if command:
+                self._executable(f"{_EXEC}{shlex.join(command)}")
 
     def _find(self, group: str, name: str) -> Any:
         """An argument list for an executable, else the loaded object."""
@@ -132,6 +164,16 @@ def _asked(words: list[str]) -> bool:
     if code == _TRANSIENT:
         raise NotNow(words[0])
     return code == 0
+
+
+def _code(words: list[str]) -> int:
+    return _run(words, b"").returncode
+
+
+def _verdict(code: int | None) -> bool | None:
+    if code == _TRANSIENT:
+        raise NotNow("the script says so")
+    return None if code is None else code == 0
 
 
 def _run(words: list[str], given: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fallow.control.answers import examine, lines_of
 from fallow.control.bodies import Bodies
+from fallow.control.boinc.scripts import Answered
 from fallow.control.places import Places
 from fallow.control.plugins import NotNow, Plugs
 from fallow.control.signatures import checker
@@ -141,13 +142,14 @@ class Verifier:
             if fault:
                 return fault
         if spec.plugins.verifier:
-            return self._fault_by_plugin(spec.plugins.verifier, attempt)
+            return self._fault_by_plugin(spec.plugins.verifier, attempt, _runtime(row))
         return ""
 
-    def _fault_by_plugin(self, name: str, attempt: Attempt) -> str:
+    def _fault_by_plugin(self, name: str, attempt: Attempt, runtime: float) -> str:
         with self._as_file(attempt) as path:
             try:
-                return "" if self._plugs.is_valid(name, path) else f"the verifier {name} does not accept it"
+                answer = Answered(path, attempt.attempt_id, runtime)
+                return "" if self._plugs.is_valid(name, answer) else f"the verifier {name} does not accept it"
             except NotNow:
                 raise
             except Exception as wrong:  # noqa: BLE001 - a plug-in may raise anything; the story tells it
@@ -184,8 +186,16 @@ class Verifier:
 
     def _plugin_same(self, name: str, first: Attempt, second: Attempt) -> bool | None:
         with ExitStack() as files:
-            paths = [files.enter_context(self._as_file(attempt)) for attempt in (first, second)]
-            return self._plugs.are_same(name, paths[0], paths[1])
+            one, other = (
+                Answered(files.enter_context(self._as_file(each)), each.attempt_id, self._runtime_of(each))
+                for each in (first, second)
+            )
+            return self._plugs.are_same(name, one, other)
+
+    def _runtime_of(self, attempt: Attempt) -> float:
+        with self._store.reading() as tx:
+            row = tx.attempt_row(attempt.attempt_id)
+        return _runtime(row) if row is not None else 0.0
 
     def _bytes(self, attempt: Attempt) -> Iterator[bytes]:
         assert attempt.artifact is not None
@@ -258,6 +268,11 @@ def _moved_on(seen: Case, current: Case) -> bool:
     return seen.chunk.state is not current.chunk.state or any(
         after.get(attempt_id) is not state for attempt_id, state in before.items() if state in _ANSWERS
     )
+
+
+def _runtime(row: AttemptRow) -> float:
+    """Seconds from the lease to the report."""
+    return max(0.0, ((row.over_at or 0) - (row.leased_at or 0)) / 1e6) if row.over_at and row.leased_at else 0.0
 
 
 class _Spooled:

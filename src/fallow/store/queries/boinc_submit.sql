@@ -8,6 +8,11 @@ VALUES (:account_id, :app_name, :name, :now, :expire_at) RETURNING batch_id;
 SELECT batch_id, account_id, app_name, name, created_at, expire_at, job_key, job_count, retired_at, final
   FROM boinc_batch WHERE batch_id = :batch_id;
 
+-- boinc_batch_of_job
+-- The batch whose job this is.
+SELECT batch_id, account_id, app_name, name, created_at, expire_at, job_key, job_count, retired_at, final
+  FROM boinc_batch WHERE job_key = :job_key;
+
 -- boinc_batch_named
 -- An account's newest batch of a name.
 SELECT batch_id, account_id, app_name, name, created_at, expire_at, job_key, job_count, retired_at, final

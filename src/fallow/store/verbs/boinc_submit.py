@@ -23,6 +23,10 @@ class BoincSubmitVerbs(Verbs):
         row = self.session.one("boinc_batch", {"batch_id": batch_id})
         return None if row is None else BoincBatchRow(*row)
 
+    def boinc_batch_of_job(self, job_key: JobKey) -> BoincBatchRow | None:
+        row = self.session.one("boinc_batch_of_job", {"job_key": job_key})
+        return None if row is None else BoincBatchRow(*row)
+
     def boinc_batch_named(self, account_id: str, name: str) -> BoincBatchRow | None:
         row = self.session.one("boinc_batch_named", {"account_id": account_id, "name": name})
         return None if row is None else BoincBatchRow(*row)
