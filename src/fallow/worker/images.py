@@ -216,6 +216,14 @@ class Images:
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def drop_image(engine: OciEngine, digest: str) -> None:
+    """Removes an image that fallow put into this engine, unless a container still uses it. Raises LayoutUnavailable for
+    what is no digest."""
+    beginning = _hex(digest)[:16]
+    name = f"localhost/fallow:{beginning}" if engine.flavour.podman else f"fallow-{beginning}:latest"
+    engine.command("image", "rm", name, seconds=PREPARE_SECONDS)
+
+
 def kept_images(engine: OciEngine) -> tuple[str, ...]:
     """Beginnings of the digests of images that fallow put into this engine; nothing is told of the owner's others."""
     answer = engine.command("images", "--format", "{{.Repository}}:{{.Tag}}", seconds=30.0)

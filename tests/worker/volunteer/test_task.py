@@ -1,11 +1,15 @@
 """Tasks as a BOINC client runs them, with real containers."""
 
 import json
+import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fallow.core.receipt import unseal
+from fallow.protocols.rest import work as wire
+from tests.worker.test_direct import SEED
+from tests.worker.test_http_containers import chat
 from tests.worker.test_stream import lines
 
 pytestmark = pytest.mark.containers
@@ -66,3 +70,44 @@ def test_what_is_too_large_for_the_answer_is_put(tree, server, image):
     assert server.blobs[f"/bytes/up-{large.attempt_id}"] == lines(20)
     assert small.inline == lines(2)
     assert json.loads(large.envelope)["payloadType"]
+
+
+def test_files_in_and_out(tree, server, image):
+    tree.task([sh(server, image, "sed 's/n/m/' /in/items.jsonl > /out/output.jsonl", contract="files")])
+    assert tree.run() == 0
+    assert tree.answer().answers[0].inline == lines(3).replace(b"n", b"m")
+
+
+def test_the_seeds_own_way(tree, server, image):
+    """The image fetches and pushes by itself; the answer holds only the receipt."""
+    where = {"input_url": server.put("direct", lines(5)), "output_url": f"{server.url}/bytes/out"}
+    tree.task([sh(server, image, SEED, 5, contract="direct", **where)])
+    assert tree.run() == 0
+    (report,) = tree.answer().answers
+    assert (report.failure, report.inline) == (None, None)
+    assert unseal(report.envelope, signed_by(tree.answer().public_key)).artifact_uri.endswith("/chunk.jsonl")
+    assert server.blobs["/bytes/out/chunk.jsonl"] == lines(5).replace(b"n", b"m")
+
+
+def test_one_model_server_for_the_whole_task(tree, server, chat_image):
+    """The way into the container's network works from inside the single file, too."""
+    pull = ["podman", "pull", "-q", f"oci:{chat_image.layout.name}"]
+    subprocess.run(pull, cwd=chat_image.layout.parent, check=True, capture_output=True)
+    image = wire.ImageRef("chat", "", chat_image.image_id, "engine")
+    items = b"".join(json.dumps(chat(n)).encode() + b"\n" for n in range(5))
+    leases = [server.lease(items, image=image, contract="http", http=wire.HttpMessage()) for _ in range(2)]
+    tree.task(leases)
+    assert tree.run() == 0
+    first, second = tree.answer().answers
+    assert first.failure is None
+    assert first.inline == second.inline
+    assert [b"ready" in server.log(lease) for lease in leases] == [True, False]
+
+
+def test_what_the_client_allows_is_the_most(tree, server, image):
+    """Half of the machine's memory, as its owner told the client."""
+    tree.slot = tree.new_slot(7, m_nbytes="104857600.0", ram_max_used_idle_pct="50.0")
+    look = "cd /sys/fs/cgroup; read a; cat memory/memory.limit_in_bytes 2>/dev/null || cat memory.max"
+    tree.task([sh(server, image, look, 1)])
+    assert tree.run() == 0
+    assert tree.answer().answers[0].inline == b"52428800\n"

@@ -20,13 +20,15 @@ class Ceiling:
     """The most that the owner gives to one slot. None: no ceiling.
 
     accelerator: the number of the one that is this slot's; None: all of them. backstop: whether the engine's own clock
-    may end a container that outlives the agent; it does not stand still where the owner pauses containers.
+    may end a container that outlives the agent; it does not stand still where the owner pauses containers. yielding:
+    whether containers give way to whatever else wants the processors.
     """
 
     memory_bytes: int | None = None
     cpus: float | None = None
     accelerator: int | None = None
     backstop: bool = True
+    yielding: bool = False
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Work:
             tmp_bytes=limits.tmp_bytes,
             accelerators=assignment.accelerators,
             accelerator=self.ceiling.accelerator,
+            yielding=self.ceiling.yielding,
             timeout_seconds=backstop if self.ceiling.backstop else None,
             attempt=str(assignment.attempt_id),
         )

@@ -52,7 +52,8 @@ class ContainerSpec:
     """One run. image_id: "" for the process engine. run_dir: an empty directory of this run's own, for the marks.
 
     accelerators: more than 0 gives it all that the machine has, or only the one with the number `accelerator`.
-    timeout_seconds: a backstop that outlives the agent, where the engine has one.
+    yielding: it gets processor time that nobody else wants. timeout_seconds: a backstop that outlives the agent, where
+    the engine has one.
     """
 
     image_id: str
@@ -67,6 +68,7 @@ class ContainerSpec:
     tmp_bytes: int = 1 << 30
     accelerators: int = 0
     accelerator: int | None = None
+    yielding: bool = False
     timeout_seconds: float | None = None
     attempt: str = ""
 

@@ -10,7 +10,6 @@ This file is also that child's whole program, so it imports nothing but the stan
 import array
 import ctypes
 import errno
-import importlib.abc
 import importlib.util
 import os
 import socket
@@ -88,8 +87,10 @@ def may_enter() -> bool:
 def _own_source() -> str:
     """This file's text, also from inside a zip archive."""
     spec = importlib.util.find_spec(__name__)
-    source = spec.loader.get_source(__name__) if spec and isinstance(spec.loader, importlib.abc.InspectLoader) else None
-    if source is None:
+    # By its method: the loader of zip archives is no importlib.abc.InspectLoader.
+    read = getattr(spec.loader, "get_source", None) if spec else None
+    source = read(__name__) if read else None
+    if not isinstance(source, str):
         raise FileNotFoundError(errno.ENOENT, "the worker cannot find its own program")
     return source
 

@@ -119,6 +119,8 @@ def _limits(flavour: Flavour, spec: ContainerSpec) -> list[str]:
     arguments = [f"--pids-limit={spec.pids}"]
     if spec.memory_bytes is not None:
         arguments += [f"--memory={spec.memory_bytes}", f"--memory-swap={spec.memory_bytes}"]
+    if spec.yielding and not flavour.podman:
+        arguments.append("--cpu-shares=16")  # as nice 19, which what a daemon starts does not inherit
     return arguments + ([f"--cpus={spec.cpus:g}"] if spec.cpus is not None else [])
 
 

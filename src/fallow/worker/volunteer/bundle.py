@@ -99,6 +99,7 @@ class Bundle:
     def _work(self, attempt_ids: list[int]) -> None:
         """Runs these, in this order."""
         flavour = self._engine.find()
+        say(f"Running {len(attempt_ids)} attempt(s) with {flavour.program} {flavour.version}.")
         signer = Signer(self._ticket.worker_id, self._key.sign)
         place = Workplace(flavour, self._home, self._said, self._server, signer, self._hold)
         self._place = place

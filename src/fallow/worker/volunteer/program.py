@@ -32,7 +32,7 @@ def main() -> int:
     _use_proxy(said)
     try:
         Program(find_home(slot, said), said).run()
-        return finish(slot)
+        return 0
     except Later as later:
         return come_back(slot, later)
     except Left:
@@ -59,7 +59,7 @@ class Program:
         self._trouble: BaseException | None = None
 
     def run(self) -> None:
-        """Until answer.json is there. Raises Later, Left, Impossible, OSError."""
+        """Until answer.json is there and the client is told. Raises Later, Left, Impossible, OSError."""
         for each in SIGNALS:
             signal.signal(each, self._signalled)
         self._home.work.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,8 @@ class Program:
         channel.close()
         if self._trouble is not None:
             raise self._trouble
+        finish(self._home.slot)
+        # Only now: a restart before the client was told must find what is finished.
         shutil.rmtree(self._home.work, ignore_errors=True)
 
     def _listen(self, channel: Channel, bundle: Bundle) -> None:

@@ -29,7 +29,7 @@ class Workplace:
             images=ImageStore(home, bare, server, said.disk_bytes),
             containers=self.engine,
             # The guard is the backstop: it knows of pauses, the engine's own clock does not.
-            ceiling=Ceiling(said.memory_bytes, said.cpus, device, backstop=False),
+            ceiling=Ceiling(said.memory_bytes, said.cpus, device, backstop=False, yielding=True),
             note=say,
         )
         self.slot = Slot(home.work / "slot", outfit)
