@@ -80,6 +80,14 @@ def test_a_stranger_gets_jobs_that_are_for_volunteers(place: Place) -> None:
     assert taken(place.lease(place.machine("b-1.1"), 10)) == [("open", 0), ("open", 1)]
 
 
+def test_many_jobs_of_the_fleet_hide_none_that_is_for_volunteers(place: Place) -> None:
+    for number in range(70):
+        place.job(f"kept-{number}", 1, volunteers=False, account="beta")
+    place.job("hers", 1, account="vera", volunteers=False)
+    place.job("open", 1, account="beta")
+    assert set(taken(place.lease(place.machine("b-1.1"), 10))) == {("hers", 0), ("open", 0)}
+
+
 def test_its_own_accounts_jobs_it_gets_in_any_case(place: Place) -> None:
     place.job("hers", 1, account="vera", volunteers=False)
     place.job("open", 1)

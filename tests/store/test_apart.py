@@ -6,11 +6,11 @@ import pytest
 
 from fallow.core.changes import CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Answer, Extent
-from fallow.core.job import Homogeneous, VerifyMethod, VerifyPolicy
+from fallow.core.job import Homogeneous, Requirements, VerifyMethod, VerifyPolicy
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
-from fallow.core.words import ChunkId, ChunkState, FailureClass, WorkerId
+from fallow.core.words import ChunkId, ChunkState, FailureClass, JobId, WorkerId
 from fallow.store.port import ChunkRef, JobRow, Leased, Terms, WorkerRow
-from tests.store.yard import LEASE, NEVER, T0, Yard, answer
+from tests.store.yard import LEASE, NEVER, T0, Yard, answer, spec
 
 INTEL, AMD = Terms(class_name="linux/amd64/intel"), Terms(class_name="linux/amd64/amd")
 
@@ -126,3 +126,23 @@ def test_a_finished_head_keeps_the_class_of_the_whole(yard: Yard) -> None:
     assert classes(yard, job) == {0: INTEL.class_name, 1: INTEL.class_name}
     assert [each.chunk_id for each in lease(yard, job, "b", AMD)] == [2]
     assert 1 in [each.chunk_id for each in lease(yard, job, "c", INTEL)]
+
+
+def test_what_volunteers_may_have_is_found_among_all_that_there_is(yard: Yard) -> None:
+    with yard.store.transaction() as tx:
+        tx.add_account("vera", "Vera", T0)
+    given = replace(spec("given"), requirements=Requirements(volunteers=True))
+    named = replace(spec("named"), env={"volunteers": "true", "x": '"volunteers":true'})
+    for asked in (spec("kept"), given, named):
+        yard.job(1, 1, asked.job_id, asked=asked)
+    yard.job(1, 1, "hers", asked=spec("hers"), account="vera")
+    yard.job(0, 0, "empty", asked=replace(given, job_id=JobId("empty")))
+
+    def found(account: str, others: bool = True, limit: int = 9) -> list[str]:
+        with yard.store.reading() as tx:
+            return [job.job_id for job in tx.leasable_jobs_for_volunteers(account, others, limit)]
+
+    assert found("vera") == ["given", "hers"]
+    assert found("vera", limit=1) == ["given"]
+    assert found("vera", others=False) == ["hers"]
+    assert found("acme", others=False) == ["kept", "given", "named"]

@@ -124,7 +124,7 @@ class Scheduler:
             return []
         fits = capability_of(worker, now, self._settings, worker.account_id)
         asking = _Asking(tx, worker, fits, now, self._same_after(tx, worker, now), holding, volunteer)
-        jobs = tx.leasable_jobs(_JOBS_LOOKED_AT)
+        jobs = self._leasable(tx, volunteer)
         accounts = {job.account_id for job in jobs}
         crowded = len(jobs) == _JOBS_LOOKED_AT  # others may be hidden behind these
         if crowded:
@@ -134,6 +134,12 @@ class Scheduler:
         shown = accounts if crowded else frozenset[str]()
         offers = self._shared(asking, self._by_account(asking, jobs, shown, want), want)
         return offers if volunteer is None else _by_job(offers)
+
+    def _leasable(self, tx: Tx, volunteer: Volunteer | None) -> list[JobRow]:
+        if volunteer is None:
+            return tx.leasable_jobs(_JOBS_LOOKED_AT)
+        # Many jobs of the fleet must not hide the few that are for volunteers.
+        return tx.leasable_jobs_for_volunteers(volunteer.account_id, not volunteer.own_only, _JOBS_LOOKED_AT)
 
     def _take(self, asking: _Asking, jobs: Iterable[JobRow], want: int, given: int = 0) -> list[Offer]:
         """Up to `want` attempts of these jobs, first job first. given: how many the worker gets of others."""

@@ -242,6 +242,10 @@ class WorkTx(Protocol):
         """The same, one account's."""
         ...
 
+    def leasable_jobs_for_volunteers(self, account_id: str, others: bool, limit: int) -> list[JobRow]:
+        """The same, those that one account's volunteers may have: its own, and `others`' that are for volunteers."""
+        ...
+
     def move_job(
         self, job_key: JobKey, event: JobEvent, cause: str, by: str, now: Micros, reason: str = ""
     ) -> JobState:

@@ -49,6 +49,18 @@ SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j
   FROM job AS j JOIN job_text AS t ON t.job_key = j.job_key
  WHERE j.leasable = 1 AND j.account_id = :account_id ORDER BY j.priority DESC, j.job_key LIMIT :limit;
 
+-- leasable_jobs_for_volunteers
+-- The same of those that one account's volunteers may have: the account's own, and others that are for volunteers.
+SELECT j.job_key, j.job_id, j.account_id, j.state, j.created_at, j.started_at, j.finished_at, j.plan_position,
+       j.plan_next_item, j.plan_done, j.items_total, j.items_done, j.items_error, j.items_failed, j.chunks_planned,
+       j.chunks_open, j.chunks_verifying, j.chunks_done, j.chunks_failed, j.chunks_cancelled, j.chunks_split,
+       j.attempts_queued, j.attempts_leased, j.attempts_over, j.attempts_errored, j.attempts_lost,
+       j.attempts_invalid, t.plan_memory, t.reason, t.output
+  FROM job AS j JOIN job_text AS t ON t.job_key = j.job_key
+ WHERE j.leasable = 1
+   AND (j.account_id = :account_id OR (:others = 1 AND t.spec ->> '$.requirements.volunteers' = 1))
+ ORDER BY j.priority DESC, j.job_key LIMIT :limit;
+
 -- lock_job
 -- A job's state, locked for this transaction; none of a job that is being erased.
 SELECT state, started_at, created_at FROM job WHERE job_key = :job_key AND coalesce(finished_at, 1) <> 0;

@@ -90,6 +90,11 @@ class JobVerbs(Verbs):
         rows = self.session.all("leasable_jobs_of", {"account_id": account_id, "limit": limit})
         return [job_of(row, self.spec(row[0])) for row in rows]
 
+    def leasable_jobs_for_volunteers(self, account_id: str, others: bool, limit: int) -> list[JobRow]:
+        params = {"account_id": account_id, "others": int(others), "limit": limit}
+        rows = self.session.all("leasable_jobs_for_volunteers", params)
+        return [job_of(row, self.spec(row[0])) for row in rows]
+
     def move_job(
         self, job_key: JobKey, event: JobEvent, cause: str, by: str, now: Micros, reason: str = ""
     ) -> JobState:
