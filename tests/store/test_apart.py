@@ -1,15 +1,21 @@
 """Leasing under terms: classes of machines, one account's machines, more answers; and what is kept for volunteers."""
 
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 
+from fallow.control.replication import want_quorum
 from fallow.core.changes import CutChunk, MoveAttempt, MoveChunk, QueueAttempts
 from fallow.core.chunk import Answer, Extent
 from fallow.core.job import Homogeneous, Requirements, VerifyMethod, VerifyPolicy
 from fallow.core.lifecycle import AttemptEvent, ChunkEvent
+from fallow.core.refusals import Refusal
 from fallow.core.words import ChunkId, ChunkState, FailureClass, JobId, WorkerId
+from fallow.store.opening import open_store
 from fallow.store.port import ChunkRef, JobRow, Leased, Terms, WorkerRow
+from tests.servers.postgresql import PostgresServer
+from tests.store.conftest import migrate
 from tests.store.yard import LEASE, NEVER, T0, Yard, answer, spec
 
 INTEL, AMD = Terms(class_name="linux/amd64/intel"), Terms(class_name="linux/amd64/amd")
@@ -146,3 +152,48 @@ def test_what_volunteers_may_have_is_found_among_all_that_there_is(yard: Yard) -
     assert found("vera", limit=1) == ["given"]
     assert found("vera", others=False) == ["hers"]
     assert found("acme", others=False) == ["kept", "given", "named"]
+
+
+@pytest.mark.postgres
+def test_leases_under_terms_at_once_never_mix_and_never_wait_for_each_other(
+    postgres_server: PostgresServer,
+) -> None:
+    """Machines of two classes and of three accounts take, doubt and report the same few chunks."""
+    with postgres_server.database(migrate) as url:
+        store = open_store(url)
+        yard = Yard(store)
+        with store.transaction() as tx:
+            for account in ("one", "two", "three"):
+                tx.add_account(account, account, T0)
+        job = yard.job(40, 40)
+        refused: list[Exception] = []
+
+        def run(number: int) -> None:
+            account, name = ("one", "two", "three")[number % 3], WorkerId(f"b-{number}.1")
+            terms = Terms(("amd", "intel")[number % 2], account)
+            with store.transaction() as tx:
+                tx.save_worker(WorkerRow(name, account, name, None, b"k", "{}", "s", T0, T0))
+            for _ in range(30):
+                try:
+                    with store.transaction() as tx:
+                        taken = tx.lease(job.job_key, name, 5, T0, LEASE, NEVER, terms)
+                        want_quorum(tx, replace(job, spec=doubted), [each.chunk_id for each in taken], T0)
+                    for each in taken[::2]:
+                        answered(yard, each)
+                except Refusal as refusal:
+                    refused.append(refusal)
+
+        doubted = spec("job-1", quorum=2)
+        threads = [Thread(target=run, args=(number,)) for number in range(6)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert refused == []
+        held = [[(row.worker_id or "") for row in yard.case(job, n).attempts if row.worker_id] for n in range(40)]
+        numbers = [[int(name[2:].partition(".")[0]) for name in names] for names in held]
+        assert sum(len(each) == 2 for each in numbers) > 0
+        assert all(len({number % 2 for number in each}) <= 1 for each in numbers), "classes mixed"
+        assert all(len({number % 3 for number in each}) == len(each) for each in numbers), "an account twice"
+        yard.check()
+        store.close()
