@@ -2,7 +2,7 @@
 
 import pytest
 
-from fallow.control.boinc.uploads import ANSWER_BYTES_MAX
+from fallow.control.boinc.uploads import ANSWER_BYTES_MAX, ROW_BYTES_MAX
 from fallow.core.words import AttemptState, JobState
 from fallow.sim.boinc_host import Finished, SimHost, SimTask
 from tests.boinc.project import Project
@@ -98,13 +98,20 @@ def test_too_large_a_file_is_refused_whatever_it_says_of_itself(project: Project
     assert ada.size(task) == 0
 
 
-def test_answers_that_nobody_reports_are_swept(project: Project, ada: SimHost, task: SimTask) -> None:
-    artifacts = project.system.places.artifacts
-    ada.upload(ada.run(task, project.clock.now()))
+@pytest.mark.parametrize("size", [100, ROW_BYTES_MAX + 1])
+def test_answers_that_nobody_reports_are_swept(project: Project, ada: SimHost, task: SimTask, size: int) -> None:
+    """A small file is a row, a large one is an object."""
+
+    def kept() -> int:
+        row = project.read(lambda tx: tx.answer_upload(1))
+        objects = list(project.system.places.artifacts.list("boinc/upload"))
+        return len(row or b"") + sum(each.size_bytes for each in objects)
+
+    ada.upload(Finished(task, b"x" * size))
     project.settle()
-    assert len(list(artifacts.list("boinc/upload"))) == 1, "it may yet be reported"
+    assert kept() == size, "it may yet be reported"
     project.pass_time(2 * 86_400)
     ada.held.clear()
     ada.call()
     project.settle()
-    assert list(artifacts.list("boinc/upload")) == []
+    assert kept() == 0

@@ -41,6 +41,7 @@ WALKS_ALLOWED = {
     "app_versions",  # few by nature
     "add_app_version",
     "sign_app_version",
+    "sweep_uploads",  # answer files that wait for their report, once an hour
     "worker_record",  # walks what its first query took by an index, which has a bound
 }
 

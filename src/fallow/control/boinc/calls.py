@@ -12,7 +12,7 @@ import msgspec
 from fallow.clock import Clock
 from fallow.control.boinc.handing_out import Given, HandingOut
 from fallow.control.boinc.hosts import Introduction, Met, facts_of, meet, succeed
-from fallow.control.boinc.returned import Returned, Sorted, sort_out
+from fallow.control.boinc.returned import Batch, Returned, Sorted, sort_out
 from fallow.control.boinc.tasks import Task, task_of
 from fallow.control.boinc.users import BoincCaller, BoincUsers
 from fallow.control.reports import Verdict
@@ -51,6 +51,12 @@ class Notice:
     urgent: bool = False
 
 
+_NO_ENGINE = Notice(
+    "No tasks: the last one found no container engine here. Install podman or docker; see the project's page.",
+    urgent=True,
+)
+
+
 @dataclass(slots=True)
 class Outcome:
     """aborts: results to stop at once; aborts_unstarted: to give up unless they run. resent: tasks that the client has
@@ -87,15 +93,15 @@ class Calls:
         now = self._clock.now()
         found = sort_out(self._store, account_id, call.returned, self._settings.inline_bytes_max, now)
         with self._store.transaction() as tx:
-            outcome = self._meet(tx, who, call, now)
+            outcome = self._meet(tx, who, call, found, now)
             self._take(tx, outcome, found, now)
             self._reconcile(tx, outcome, call, now)
             if may_send:
                 self._hand_out(tx, outcome, who, call, now)
         return outcome
 
-    def _meet(self, tx: Tx, who: BoincCaller, call: Call, now: Micros) -> Outcome:
-        met = meet(tx, who, call.introduction, now)
+    def _meet(self, tx: Tx, who: BoincCaller, call: Call, found: Sorted, now: Micros) -> Outcome:
+        met = meet(tx, who, call.introduction, found.workers, now)
         who.check_host(met.host.host_id)
         if who.key_id is not None and who.host_id is None:
             self._users.bind_in(tx, who.key_id, met.host.host_id)
@@ -109,14 +115,14 @@ class Calls:
 
     def _take(self, tx: Tx, outcome: Outcome, found: Sorted, now: Micros) -> None:
         for batch in found.batches.values():
-            if batch.pinned:
-                tx.save_worker(batch.worker)
-            outcome.verdicts += self._work.take(tx, batch.worker, batch.opened, now)
-            self._work.remember(tx, batch.worker, batch.opened, outcome.verdicts[-len(batch.opened) :], now)
+            self._take_batch(tx, outcome, batch, now)
         if found.over:
             tx.end_results(found.over)
+            tx.forget_uploads([row.result_id for row in found.over])
         self._note_engine(tx, outcome, found, now)
-        self._refresh(tx, outcome, found)
+        if outcome.met.host.worker_id in found.changed:
+            host, worker = succeed(tx, outcome.met.host, outcome.met.worker)
+            outcome.met = replace(outcome.met, host=host, worker=worker)
         for code in {verdict.message for verdict in outcome.verdicts if verdict.verdict == "refused"}:
             outcome.notices.append(Notice(f"An answer was not taken: {code}"))
 
@@ -139,14 +145,18 @@ class Calls:
             tx.save_host(changed)
             outcome.met = replace(outcome.met, host=changed)
 
-    def _refresh(self, tx: Tx, outcome: Outcome, found: Sorted) -> None:
-        """The caller's own row as it is now: its key may have been learned, its record may have changed."""
+    def _take_batch(self, tx: Tx, outcome: Outcome, batch: Batch, now: Micros) -> None:
+        """One worker's reports; nearly always those of the worker that calls, whose row is then kept up to date."""
         met = outcome.met
-        if met.host.worker_id in found.changed:
-            host, worker = succeed(tx, met.host, met.worker)
-            outcome.met = replace(met, host=host, worker=worker)
-        elif met.host.worker_id in found.batches and (worker_now := tx.worker(met.host.worker_id)) is not None:
-            outcome.met = replace(met, worker=worker_now)
+        mine = batch.worker.worker_id == met.worker.worker_id
+        worker = replace(met.worker, public_key=batch.worker.public_key) if mine else batch.worker
+        if batch.pinned:
+            tx.save_worker(worker)
+        verdicts = self._work.take(tx, worker, batch.opened, now)
+        worker = self._work.remember(tx, worker, batch.opened, verdicts, now)
+        outcome.verdicts += verdicts
+        if mine:
+            outcome.met = replace(met, worker=worker)
 
     # what the client has, and what it should have
 
@@ -215,14 +225,13 @@ class Calls:
 
     def _hand_out(self, tx: Tx, outcome: Outcome, who: BoincCaller, call: Call, now: Micros) -> None:
         host = outcome.met.host
-        if call.wanted.is_nothing or call.dont_send_work:
-            return
         if host.no_engine_until > now:
             rest = (host.no_engine_until - now) / 1e6
             outcome.request_delay_seconds = max(outcome.request_delay_seconds, min(rest, _HOUR_SECONDS))
-            if not outcome.notices:
-                said = f"No tasks: the last one found no container engine. The next comes in {rest / 60:.0f} minutes."
-                outcome.notices.append(Notice(said))
+            if not any(each.urgent for each in outcome.notices):
+                outcome.notices.append(_NO_ENGINE)  # clients forget a notice that is not repeated
+            return
+        if call.wanted.is_nothing or call.dont_send_work:
             return
         given, why_not = self._handing_out.to(tx, outcome.met, who.caller.account_id, call.wanted, now)
         outcome.given = given

@@ -1,8 +1,9 @@
 """What a client is given: chunks in tasks of some minutes, no more than it can finish in time and has deserved."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 import msgspec
@@ -54,7 +55,7 @@ class HandingOut:
             deadline=filling.deadline,
             counts_alone=lambda image: counts_alone(filling.record(image).valid_in_row, self._chance()),
             own_only=self._settings.boinc_own_only,
-            classes=_classes(met, filling.facts),
+            classes=_classes(met.worker.capability, filling.facts),
             admits=filling.admits,
         )
         offers = self._scheduler.lease(tx, met.worker, count, now, met.worker.attempts_leased, volunteer)
@@ -135,8 +136,9 @@ class _Equipped(msgspec.Struct, frozen=True):
     accelerators: tuple[_Accelerator, ...] = ()
 
 
-def _classes(met: Met, facts: HostFacts) -> dict[Homogeneous, str]:
-    equipped = msgspec.json.decode(met.worker.capability, type=_Equipped)
+@lru_cache(maxsize=1024)
+def _classes(capability: str, facts: HostFacts) -> Mapping[Homogeneous, str]:
+    equipped = msgspec.json.decode(capability, type=_Equipped)
     models = [each.model for each in equipped.accelerators]
     return classes_of(platform=facts.platform, os=facts.os, vendor=facts.vendor, model=facts.model, accelerators=models)
 

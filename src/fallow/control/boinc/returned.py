@@ -45,9 +45,11 @@ class Batch:
 
 @dataclass(slots=True)
 class Sorted:
-    """What a call brought. over: the results that end with it. engine: what the runner found. no_engine: why it could
-    run nothing, "" if it could. pinned: workers whose key is known from now on; changed: that sign with another one."""
+    """What a call brought. workers: whose tasks it reports, as they were. over: the results that end with it. pinned:
+    workers whose key is known from now on; changed: that sign with another one. engine: what the runner found.
+    no_engine: why it could run nothing, "" if it could."""
 
+    workers: dict[WorkerId, WorkerRow] = field(default_factory=dict)
     batches: dict[WorkerId, Batch] = field(default_factory=dict)
     over: list[BoincResultRow] = field(default_factory=list)
     pinned: set[WorkerId] = field(default_factory=set)
@@ -60,10 +62,13 @@ def sort_out(store: Store, account_id: str, returned: Sequence[Returned], inline
     """Reads what was sent and opens the receipts: all that needs no lock. A task of somebody else's, one that nobody
     was sent, and one that was reported before are passed over."""
     found = Sorted()
+    if not returned:
+        return found
     with store.reading() as tx:
         rows = {each.result_id: tx.boinc_result(each.result_id) for each in returned}
         names = {row.worker_id for row in rows.values() if row is not None and not row.is_over}
         workers = {name: worker for name in names if (worker := tx.worker(name)) and worker.account_id == account_id}
+    found.workers = dict(workers)
     gathered: dict[WorkerId, list[Reported]] = {}
     for each in returned:
         row = rows.pop(each.result_id, None)  # a task that is reported twice in one call counts once

@@ -31,7 +31,9 @@ class Sweeper:
         idle = [key for key in self._keys() if not self._is_wanted(key)]
         for start in range(0, len(idle), _STEP):
             self._artifacts.delete(idle[start : start + _STEP])
-        return bool(idle)
+        with self._store.transaction() as tx:
+            swept = tx.sweep_uploads(_STEP)
+        return bool(idle) or swept > 0
 
     def _keys(self) -> Iterator[str]:
         for prefix in ("boinc/upload", "boinc/parts"):

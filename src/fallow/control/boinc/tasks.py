@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from fallow.control.scheduler import Offer
-from fallow.core.chunk import Chunk
 from fallow.core.refusals import Code, Refusal
 from fallow.core.words import AttemptState
-from fallow.store.port import AttemptRow, BoincResultRow, JobRow, Leased, Store, Tx
+from fallow.store.port import BoincResultRow, JobRow, Leased, Store, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +38,16 @@ def task_of(tx: Tx, result: BoincResultRow) -> Task:
     job = tx.job_by_key(result.job_key)
     if job is None:
         raise _no_task()
-    everything, wanted = [], []
-    for attempt_id in result.attempts:
-        row = tx.attempt_row(attempt_id)
-        chunk = tx.chunk_row(row.attempt.job_key, row.attempt.chunk_id) if row is not None else None
-        if row is None or chunk is None:
-            raise _no_task()
-        leased = _leased(row, chunk.case.chunk)
-        everything.append(leased)
-        if row.attempt.state is AttemptState.LEASED and row.attempt.worker_id == result.worker_id:
-            wanted.append(Offer(job, leased))
-    return Task(result, job, tuple(everything), tuple(wanted))
-
-
-def _leased(row: AttemptRow, chunk: Chunk) -> Leased:
-    return Leased(row.attempt.attempt_id, chunk.chunk_id, chunk.item_start, chunk.item_count, chunk.extent)
+    chunks = tx.task_chunks(result.attempts)
+    if len(chunks) != len(result.attempts):
+        raise _no_task()
+    everything = tuple(each.leased for each in chunks)
+    wanted = tuple(
+        Offer(job, each.leased)
+        for each in chunks
+        if each.state is AttemptState.LEASED and each.worker_id == result.worker_id
+    )
+    return Task(result, job, everything, wanted)
 
 
 def _no_task() -> Refusal:

@@ -1,6 +1,7 @@
 """Answer files as clients send them: whole or in parts, resumed where they were cut, checked when they are complete.
 
-A part is an object of its own beside the file, named after its offset, so that any door process may take the next one.
+A small file is a row, as small artifacts are (docs/decisions/0007); a large one is an object. A part of a file is an
+object, named after its offset, so that any door process may take the next one.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.store.port import Store
 
 ANSWER_BYTES_MAX = 4 << 20
+ROW_BYTES_MAX = 64 << 10
 _PARTS_MAX = 64  # a client whose line breaks more often begins anew
 
 
@@ -59,10 +61,12 @@ class Uploads:
 
     def size(self, file: UploadName) -> int:
         """How many bytes are here already."""
+        with self._store.reading() as tx:
+            row = tx.answer_upload(file.result_id)
+        if row is not None:
+            return len(row)
         whole = self._artifacts.head(file.key)
-        if whole is not None:
-            return whole.size_bytes
-        return _reach(self._parts(file))
+        return whole.size_bytes if whole is not None else _reach(self._parts(file))
 
     def take(self, file: UploadName, offset: int, size_bytes: int, md5: str, data: bytes) -> Uploaded:
         """data: what came, from `offset` on; less than announced when the line broke. size_bytes, md5: of the file.
@@ -73,10 +77,10 @@ class Uploads:
             return Uploaded(Taken.NEVER, f"The file is larger than {ANSWER_BYTES_MAX} bytes.")
         if offset < 0 or offset + len(data) > size_bytes:
             return Uploaded(Taken.NEVER, "The offset is not within the file.")
-        if not self._is_wanted(file.result_id):
-            return Uploaded(Taken.NEVER, "That task is over.")
         if offset == 0 and len(data) == size_bytes:
             return self._keep(file, data, md5)
+        if not self._is_wanted(file.result_id):
+            return Uploaded(Taken.NEVER, "That task is over.")
         return self._take_part(file, offset, size_bytes, md5, data)
 
     def _is_wanted(self, result_id: int) -> bool:
@@ -87,8 +91,12 @@ class Uploads:
     def _keep(self, file: UploadName, data: bytes, md5: str) -> Uploaded:
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5.lower():
             return Uploaded(Taken.AGAIN, "The bytes are not those of the MD5 that was sent.")
-        self._artifacts.put(file.key, [data])
-        return Uploaded(Taken.KEPT)
+        if len(data) <= ROW_BYTES_MAX:
+            with self._store.transaction() as tx:
+                kept = tx.keep_upload(file.result_id, data)
+        elif kept := self._is_wanted(file.result_id):
+            self._artifacts.put(file.key, [data])
+        return Uploaded(Taken.KEPT) if kept else Uploaded(Taken.NEVER, "That task is over.")
 
     def _take_part(self, file: UploadName, offset: int, size_bytes: int, md5: str, data: bytes) -> Uploaded:
         parts = self._parts(file)
@@ -120,6 +128,10 @@ class Uploads:
 
     def read(self, file: UploadName) -> bytes | None:
         """The whole file; None when it is not here."""
+        with self._store.reading() as tx:
+            row = tx.answer_upload(file.result_id)
+        if row is not None:
+            return row
         try:
             return self._artifacts.read(file.key, 0, ANSWER_BYTES_MAX)
         except Refusal as refusal:
@@ -128,7 +140,7 @@ class Uploads:
             raise
 
     def forget(self, files: Iterable[UploadName]) -> None:
-        """Their answers are in rows now."""
+        """Removes large files: their answers are in rows now. Small ones go in the transaction that takes them."""
         self._artifacts.delete([file.key for file in files])
 
 

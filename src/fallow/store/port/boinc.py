@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fallow.core.words import AttemptId, ChunkId, JobKey, Micros, WorkerId
-from fallow.store.port.work import ChunkRef
+from fallow.core.words import AttemptId, AttemptState, ChunkId, JobKey, Micros, WorkerId
+from fallow.store.port.work import ChunkRef, Leased
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,15 @@ class BoincResultRow:
     @property
     def is_over(self) -> bool:
         return self.over_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChunk:
+    """An attempt of a result, with its chunk. state, worker_id: of the attempt now."""
+
+    leased: Leased
+    state: AttemptState
+    worker_id: WorkerId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +287,21 @@ class BoincTx(Protocol):
         ...
 
     def move_deadline(self, result_id: int, deadline: Micros) -> None: ...
+    def task_chunks(self, attempts: Sequence[AttemptId]) -> list[TaskChunk]:
+        """By number; those that are gone are left out."""
+        ...
+
+    # what clients uploaded
+    def keep_upload(self, result_id: int, data: bytes) -> bool:
+        """In place of what was there. False, and nothing kept, when the result is not out."""
+        ...
+
+    def answer_upload(self, result_id: int) -> bytes | None: ...
+    def forget_uploads(self, result_ids: Sequence[int]) -> None: ...
+    def sweep_uploads(self, limit: int) -> int:
+        """Removes those of results that are over or gone; how many."""
+        ...
+
     def forget_results(self, before: Micros, limit: int) -> int:
         """Removes results that were over before then."""
         ...
@@ -344,7 +368,6 @@ class BoincTx(Protocol):
     def set_chunk_class(self, job_key: JobKey, chunk_ids: Sequence[ChunkId], name: str) -> None:
         """name "": they may go to any class again."""
         ...
-
 
     # the runner's versions
     def add_app_version(self, row: AppVersionRow) -> bool:

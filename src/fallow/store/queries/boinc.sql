@@ -150,6 +150,34 @@ UPDATE boinc_result SET state = 'over', over_at = :over_at, exit_status = :exit_
 -- A result may take longer.
 UPDATE boinc_result SET deadline = :deadline WHERE result_id = :result_id;
 
+-- task_chunks
+-- Attempts with their chunks, by number.
+SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
+       c.extent_sha256, a.state, a.worker_id
+  FROM json_each(:ids) AS j
+  JOIN attempt AS a ON a.attempt_id = j.value
+  JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id ORDER BY a.attempt_id;
+
+-- keep_upload
+-- The answer file of a result that is out; nothing for any other.
+INSERT INTO boinc_upload (result_id, data)
+SELECT r.result_id, :data FROM boinc_result AS r WHERE r.result_id = :result_id AND r.state = 'sent'
+    ON CONFLICT (result_id) DO UPDATE SET data = excluded.data;
+
+-- answer_upload
+-- An answer file.
+SELECT u.data FROM boinc_upload AS u WHERE u.result_id = :result_id;
+
+-- forget_uploads
+-- Its answers are in rows now.
+DELETE FROM boinc_upload WHERE result_id = :result_id;
+
+-- sweep_uploads
+-- Answer files of results that are over or gone.
+DELETE FROM boinc_upload WHERE result_id IN (
+       SELECT u.result_id FROM boinc_upload AS u LEFT JOIN boinc_result AS r ON r.result_id = u.result_id
+        WHERE r.result_id IS NULL OR r.state = 'over' ORDER BY u.result_id LIMIT :limit);
+
 -- forget_results
 -- Results that were over before a moment are forgotten, longest over first.
 DELETE FROM boinc_result WHERE result_id IN (

@@ -6,9 +6,9 @@ from dataclasses import replace
 import msgspec
 
 from fallow.core.volunteer_ids import host_of
-from fallow.core.words import AttemptId, ChunkId, JobKey, Micros, WorkerId
-from fallow.store.port import BoincResultRow, Earned, HostRow
-from fallow.store.rows import storable
+from fallow.core.words import AttemptId, AttemptState, ChunkId, JobKey, Micros, WorkerId
+from fallow.store.port import BoincResultRow, Earned, HostRow, TaskChunk
+from fallow.store.rows import leased_of, storable
 from fallow.store.session import Row
 from fallow.store.verbs.base import Verbs
 
@@ -105,6 +105,25 @@ class BoincHostVerbs(Verbs):
 
     def move_deadline(self, result_id: int, deadline: Micros) -> None:
         self.session.run("move_deadline", {"result_id": result_id, "deadline": deadline})
+
+    def task_chunks(self, attempts: Sequence[AttemptId]) -> list[TaskChunk]:
+        rows = self.session.all("task_chunks", {"ids": list(attempts)}) if attempts else []
+        return [TaskChunk(leased_of(row), AttemptState(row[8]), row[9]) for row in rows]
+
+    # what clients uploaded
+    def keep_upload(self, result_id: int, data: bytes) -> bool:
+        return self.session.run("keep_upload", {"result_id": result_id, "data": data}) > 0
+
+    def answer_upload(self, result_id: int) -> bytes | None:
+        row = self.session.one("answer_upload", {"result_id": result_id})
+        return None if row is None else bytes(row[0])
+
+    def forget_uploads(self, result_ids: Sequence[int]) -> None:
+        if result_ids:
+            self.session.many("forget_uploads", ("result_id",), [(each,) for each in result_ids])
+
+    def sweep_uploads(self, limit: int) -> int:
+        return self.session.run("sweep_uploads", {"limit": limit})
 
     def forget_results(self, before: Micros, limit: int) -> int:
         return self.session.run("forget_results", {"before": before, "limit": limit})

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from fallow.control.boinc.app_versions import ANY_CLIENT, CUDA, DOCKER
 from fallow.control.boinc.calls import Call, Notice, Outcome
 from fallow.control.boinc.hosts import Introduction, facts_of
+from fallow.control.boinc.uploads import ROW_BYTES_MAX
 from fallow.control.boinc.users import BoincCaller
 from fallow.core.deadlines import Wanted
 from fallow.core.refusals import Code, Refusal
@@ -26,6 +27,7 @@ from fallow.protocols.boinc import names
 from fallow.protocols.boinc.accounts import email_hash, external_cpid
 from fallow.protocols.boinc.messages import (
     AppVersionXml,
+    ClientFile,
     ClientResult,
     Credits,
     HostXml,
@@ -195,8 +197,12 @@ def _ring(door: Door, outcome: Outcome, reported: Mapping[int, ClientResult]) ->
     if outcome.verdicts:
         for name in ("verifier-0", "answers", "transitioner", "creditor"):
             door.ring(name)
-    if reported:
-        door.boinc.uploads.forget([answer_file(door, number) for number in reported])
+    if large := [number for number, result in reported.items() if any(map(_is_object, result.files))]:
+        door.boinc.uploads.forget([answer_file(door, number) for number in large])
+
+
+def _is_object(file: ClientFile) -> bool:
+    return file.size_bytes > ROW_BYTES_MAX
 
 
 def _introduction(request: SchedulerRequest) -> Introduction:

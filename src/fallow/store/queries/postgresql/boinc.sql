@@ -144,6 +144,14 @@ UPDATE boinc_team AS o SET credit_total = r.total, credit_average = r.average, c
        was_at bigint, was_total double precision)
  WHERE o.team_id = r.number AND o.credit_at = r.was_at AND o.credit_total = r.was_total;
 
+-- task_chunks
+-- Attempts with their chunks, by number. Differs because a set is an array here.
+SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.extent_length, c.extent_skip,
+       c.extent_sha256, a.state, a.worker_id
+  FROM attempt AS a
+  JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
+ WHERE a.attempt_id = ANY(:ids::bigint[]) ORDER BY a.attempt_id;
+
 -- hosts_by_id
 -- Hosts by number. Differs because a set is an array here.
 SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,

@@ -94,6 +94,12 @@ CREATE INDEX boinc_result_sent ON boinc_result (host_id, result_id) WHERE state 
 CREATE INDEX boinc_result_over ON boinc_result (over_at) WHERE state = 'over';
 CREATE INDEX boinc_result_job ON boinc_result (job_key);
 
+-- Small answer files that clients uploaded, until their results are reported. Larger ones are in the object store.
+CREATE TABLE boinc_upload (
+    result_id INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT;
+
 -- How a worker has done with one image. day: of the quota, days since 1970. seconds_per_item: of its valid answers.
 CREATE TABLE reputation (
     worker_id TEXT NOT NULL,
