@@ -128,3 +128,14 @@ def test_keys_stay_what_they_are_in_the_reply(house: House, ada: Account) -> Non
     reply = called(house, ada.weak_key)
     assert ada.key not in reply
     assert ada.weak_key not in reply
+
+
+def test_the_account_page_shows_no_key_to_a_workers_key(house: House, ada: Account) -> None:
+    for scope, is_shown in (("submit", True), ("work", False)):
+        with httpx2.Client(base_url=house.url) as browser:
+            key = house.key(scope, account=ada.account_id)
+            assert browser.post("/sign-in", data={"key": key}).status_code == 303
+            page = browser.get("/account")
+            assert page.status_code == 200
+            assert (ada.key in page.text) is is_shown
+            assert ("Volunteer with BOINC" in page.text) is is_shown
