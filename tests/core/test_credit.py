@@ -54,7 +54,15 @@ def test_a_machine_cannot_have_earned_more_than_all_its_cores_could() -> None:
 
 @pytest.mark.parametrize(
     ("claims", "expected"),
-    [([3.0], 3.0), ([5.0, 3.0], 3.0), ([1.0, 100.0, 4.0], 4.0), ([1.0, 3.0, 5.0, 1000.0], 4.0)],
+    [
+        ([3.0], 3.0),
+        ([5.0, 3.0], 3.0),
+        ([1.0, 100.0, 4.0], 4.0),
+        ([1.0, 3.0, 5.0, 1000.0], 4.0),
+        ([0.0, 3.0], 3.0),
+        ([0.0], 0.0),
+        ([], 0.0),
+    ],
 )
 def test_a_liar_does_not_raise_what_is_granted(claims: list[float], expected: float) -> None:
     assert granted(claims) == expected

@@ -47,11 +47,14 @@ def _seconds(seconds: float) -> float:
 
 def granted(claims: Sequence[float]) -> float:
     """What each of the attempts that agree gets: one gets its claim, two the smaller, more the mean without the lowest
-    and the highest. claims: at least one.
+    and the highest. A claim of nothing is none: processor time cannot be measured everywhere, and nobody shall take the
+    others' credit away by saying 0.
 
     Source: BOINC's pre-2010 rule (sched/validate_util.cpp, median_mean_credit).
     """
-    ordered = sorted(claims)
+    ordered = sorted(claim for claim in claims if claim > 0.0)
+    if not ordered:
+        return 0.0
     if len(ordered) <= 2:
         return ordered[0]
     middle = ordered[1:-1]

@@ -240,6 +240,27 @@ def test_how_fast_an_image_runs_is_learned_from_receipts(fleet: Fleet) -> None:
     assert fleet.record(ada).seconds_per_item == pytest.approx(5.5 / ITEMS)
 
 
+def test_where_processor_time_is_not_measured_the_run_counts_on_one_core(fleet: Fleet) -> None:
+    job, ada = fleet.yard.job(chunks=1, opened=1), fleet.volunteer("ada")
+    [leased] = fleet.lease(job, ada)
+    ran = replace(said(leased, 0.0), envelope=envelope("2026-01-01T00:00:00Z", "2026-01-01T00:07:12Z"))
+    first = MoveAttempt(AttemptId(leased.attempt_id), AttemptEvent.REPORT, "", ran)
+    fleet.apply(first, *whole(job, leased)[1:])
+    fleet.book()
+    assert fleet.total(ada) == pytest.approx(1.0)
+
+
+def test_who_says_nothing_of_its_time_takes_nothing_from_the_other(fleet: Fleet) -> None:
+    job = fleet.yard.job(chunks=1, opened=1, quorum=2)
+    ada, mute = fleet.volunteer("ada"), fleet.volunteer("mute")
+    [first], [second] = fleet.lease(job, ada), fleet.lease(job, mute)
+    fleet.apply(
+        *(report(first), report(second, 0.0), verify(job, first), judged(first), judged(second), accept(job, first))
+    )
+    fleet.book()
+    assert fleet.total(ada) == pytest.approx(1.0) == pytest.approx(fleet.total(mute))
+
+
 def envelope(started_at: str, finished_at: str) -> bytes:
     receipt = Receipt(
         *("job-1", 0, 1, "b-1.1", "sha256:1", "stream", 0, 9, 0, "", "", "", 0, ""),

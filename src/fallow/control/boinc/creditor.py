@@ -158,7 +158,8 @@ class _Grants:
 
     def _claim(self, row: VerdictRow, machine: _Machine) -> float:
         facts = machine.facts
-        claim = min(claimed(row.cpu_seconds, _wall_seconds(row), facts.cores, facts.flops), machine.left)
+        cpu_seconds = row.cpu_seconds or run_seconds(row.envelope)  # not every engine can measure it: then of one core
+        claim = min(claimed(cpu_seconds, _wall_seconds(row), facts.cores, facts.flops), machine.left)
         machine.left -= claim
         return claim
 
