@@ -141,6 +141,14 @@ def test_a_silent_worker_is_told_of_once_a_silence(desk: Desk) -> None:
     assert len(desk.titles()) == 2
 
 
+def test_a_volunteers_machine_may_be_switched_off_at_any_time(desk: Desk) -> None:
+    desk.worker("b-1.1", seen=desk.clock.now())
+    desk.worker("w-1", seen=desk.clock.now())
+    desk.clock.advance(700)
+    desk.notifier.look()
+    assert desk.titles() == ["Worker w-1 is silent"]
+
+
 def test_a_server_that_was_away_listens_before_it_speaks_of_silence(desk: Desk) -> None:
     desk.worker("w-1", seen=desk.clock.now())
     desk.clock.advance(86_400)

@@ -1,17 +1,28 @@
 """Stories of strangers' machines: they come when they come, and some of them lie."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from fallow.core.job import Compare, Distinct, Homogeneous, Requirements, VerifyMethod, VerifyPolicy
 from fallow.core.words import AttemptState, JobState
-from tests.stories.fleet import PATIENT, Fleet, Worker, squares
+from fallow.sdk.verdict import Finding
+from fallow.sdk.verify import verify
+from tests.stories.fleet import PATIENT, Fleet, Job, Worker, squares
 from tests.stories.volunteers import EPYC, Crowd, accounts_of
 
 FOR_VOLUNTEERS = Requirements(volunteers=True)
 ADAPTIVE = VerifyPolicy(VerifyMethod.QUORUM, 2, Compare.EXACT, adaptive=True)
 INTEL = replace(EPYC, vendor="GenuineIntel", model="Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz [Family 6 Model 142]")
+
+
+def proof_of(fleet: Fleet, job: Job, folder: Path) -> list[Finding]:
+    """What is wrong with a finished job's files, as anybody may check them."""
+    folder.mkdir()
+    for name in ("manifest.json", "output.jsonl", "errors.jsonl"):
+        (folder / name).write_bytes(fleet.world.output(job.job_id, name))
+    return verify(folder).findings
 
 
 @pytest.fixture
@@ -66,16 +77,18 @@ def test_trust_has_to_be_earned_and_a_liar_loses_it(fleet: Fleet, crowd: Crowd) 
     assert machines[2].record().valid_in_row == 0
 
 
-def test_a_trusted_machines_word_is_enough(fleet: Fleet, crowd: Crowd) -> None:
-    """Once both are trusted and nobody draws a spot check, a chunk takes one attempt."""
+def test_a_trusted_machines_word_is_enough(fleet: Fleet, crowd: Crowd, tmp_path: Path) -> None:
+    """Once both are trusted and nobody draws a spot check, a chunk takes one attempt; what comes out is proved by the
+    machines' own signatures."""
     for name in ("vera", "victor"):
         crowd.volunteer(name)
-    fleet.submit(items=400, verify=ADAPTIVE, requirements=FOR_VOLUNTEERS)
+    first = fleet.submit(items=400, verify=ADAPTIVE, requirements=FOR_VOLUNTEERS)
     fleet.run(hours=12)
     job = fleet.submit(items=200, verify=ADAPTIVE, requirements=FOR_VOLUNTEERS)
     fleet.run(hours=12)
     assert job.state is JobState.COMPLETED
     assert job.attempts_made() == 20
+    assert proof_of(fleet, first, tmp_path / "first") == proof_of(fleet, job, tmp_path / "second") == []
 
 
 def test_workers_of_our_own_are_trusted(fleet: Fleet) -> None:

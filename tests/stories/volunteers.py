@@ -3,7 +3,7 @@ after the other and calls only when it has something to say or the time has come
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -148,6 +148,7 @@ class SimVolunteer(SimWorker):
 
     def _hear(self, server: Server, outcome: Outcome, now: Micros) -> None:
         self.host_id, self.known_as = outcome.met.host.host_id, outcome.met.host.worker_id
+        self.identity = replace(self.identity, worker_id=outcome.met.host.worker_id)  # by which it signs
         for result_id in outcome.aborts:
             for attempt_id in self.tasks.pop(result_id, set()):
                 self.running.pop(attempt_id, None)
