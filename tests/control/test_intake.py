@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from fallow.control.callers import Caller
-from fallow.core.job import Chunking, ItemRange, Plugins, RetryPolicy, VerifyMethod, VerifyPolicy
+from fallow.core.job import (
+    Chunking,
+    Distinct,
+    ItemRange,
+    Plugins,
+    Requirements,
+    RetryPolicy,
+    VerifyMethod,
+    VerifyPolicy,
+)
 from fallow.core.refusals import Code, Refusal
 from fallow.core.submission import Submission
 from fallow.core.words import InputFormat, JobState, Scope
@@ -58,6 +67,9 @@ REFUSED: list[tuple[dict[str, Any], Code]] = [
     ({"job_id": "taken"}, Code.JOB_ID_TAKEN),
     ({"image": "no-such-image"}, Code.IMAGE_UNKNOWN),
     ({"image": None, "command": ()}, Code.BAD_REQUEST),
+    ({"image": None, "command": ("cat",), "requirements": Requirements(volunteers=True)}, Code.BAD_REQUEST),
+    ({"verify": VerifyPolicy(adaptive=True)}, Code.BAD_REQUEST),
+    ({"verify": VerifyPolicy(VerifyMethod.QUORUM, 1, distinct=Distinct.ACCOUNT)}, Code.BAD_REQUEST),
     ({"env": {"AI_JOB_ID": "x"}}, Code.BAD_REQUEST),
     ({"env": {"1X": "x"}}, Code.BAD_REQUEST),
     ({"env": {"": "x"}}, Code.BAD_REQUEST),
