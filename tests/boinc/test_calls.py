@@ -325,4 +325,5 @@ def test_the_daily_quota_holds(project: Project) -> None:
         ada.call()
         project.pass_time(100)
     assert sent == 100
+    ada.call(1000.0, 1.0)
     assert any("today" in each for each in ada.messages())

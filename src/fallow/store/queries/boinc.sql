@@ -169,8 +169,8 @@ SELECT r.result_id, :data FROM boinc_result AS r WHERE r.result_id = :result_id 
 SELECT u.data FROM boinc_upload AS u WHERE u.result_id = :result_id;
 
 -- forget_uploads
--- Its answers are in rows now.
-DELETE FROM boinc_upload WHERE result_id = :result_id;
+-- Their answers are in rows now.
+DELETE FROM boinc_upload WHERE result_id IN (SELECT value FROM json_each(:ids));
 
 -- sweep_uploads
 -- Answer files of results that are over or gone.

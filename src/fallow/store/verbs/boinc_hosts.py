@@ -120,7 +120,7 @@ class BoincHostVerbs(Verbs):
 
     def forget_uploads(self, result_ids: Sequence[int]) -> None:
         if result_ids:
-            self.session.many("forget_uploads", ("result_id",), [(each,) for each in result_ids])
+            self.session.run("forget_uploads", {"ids": list(result_ids)})
 
     def sweep_uploads(self, limit: int) -> int:
         return self.session.run("sweep_uploads", {"limit": limit})

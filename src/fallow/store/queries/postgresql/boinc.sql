@@ -152,6 +152,10 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
   JOIN chunk AS c ON c.job_key = a.job_key AND c.chunk_id = a.chunk_id
  WHERE a.attempt_id = ANY(:ids::bigint[]) ORDER BY a.attempt_id;
 
+-- forget_uploads
+-- Their answers are in rows now. Differs because a set is an array here.
+DELETE FROM boinc_upload WHERE result_id = ANY(:ids::bigint[]);
+
 -- hosts_by_id
 -- Hosts by number. Differs because a set is an array here.
 SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,
