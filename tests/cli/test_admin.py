@@ -10,7 +10,9 @@ import pytest
 from fallow.protocols.boinc import signing
 from fallow.settings import Settings
 from fallow.wiring.boinc_admin import open_desk
+from fallow.wiring.runner import build_runner
 from tests.cli.command import fallow
+from tests.servers.radosgw import S3Server
 
 PROGRAM = b"#!/bin/sh\nexit 0\n"
 RECORDED = Path(__file__).parents[1] / "protocols" / "boinc" / "signed" / "code_sign_public"
@@ -145,3 +147,23 @@ def test_a_server_that_signed_for_itself_goes_offline(home: Path) -> None:
 def test_what_cannot_be_done_is_one_sentence(home: Path, words: tuple[str, ...]) -> None:
     assert admin(home, *words, code=2).startswith("error [")
     assert not (home / "nowhere").exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.s3
+def test_rows_and_bytes_elsewhere(
+    tmp_path: Path, postgres_url: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on PostgreSQL and S3, where no data directory is needed."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    places = ("--database", postgres_url, "--objects", s3_server.uri(tmp_path.name))
+    admin(tmp_path, "make-boinc-key", "key.pem")
+    admin(tmp_path, "restore-boinc-key", "key.pem.public", *places, offline=True)
+    there = Settings(data_dir=tmp_path / "none", database=postgres_url, objects=places[3], boinc_sign_offline=True)
+    with open_desk(there) as desk:
+        desk.versions.publish(build_runner())
+    admin(tmp_path, "boinc-unsigned", "programs", *places, offline=True)
+    admin(tmp_path, "boinc-sign", "programs", "--key", "key.pem")
+    assert "0 programs still unsigned" in admin(tmp_path, "boinc-install-signatures", "programs", *places, offline=True)
+    assert not there.data_dir.exists()

@@ -194,3 +194,20 @@ def test_what_others_publish_is_seen_after_seconds(
     row = versions.newest([AMD])
     assert row is not None
     assert row.version_num == FIRST_VERSION + 1
+
+
+def test_what_another_process_told_a_client_is_known_at_once(
+    versions: AppVersions, store: Store, artifacts: ArtifactStore, clock: ManualClock, keys: SigningKeys
+) -> None:
+    """Its file is asked for here, and its new key is said here, before what was read is read again."""
+    versions.publish(ONE)
+    assert versions.newest([AMD]) is not None
+    AppVersions(store, artifacts, clock, keys, signing).publish(TWO)
+    assert versions.file(f"fallow-runner_101_{AMD}") is not None
+    old, other = versions.code_sign_key(), generate()
+    keys.mark_backed_up(signing.parse_public(old))
+    keys.install(other.public, other, replace=True)
+    assert versions.code_sign_key() == old
+    assert versions.has_key(signing.render_public(other.public))
+    assert not versions.has_key(old)
+    assert versions.file("fallow-runner_102_x") is None

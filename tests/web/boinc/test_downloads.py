@@ -5,16 +5,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fallow.core.words import Micros, WorkerId
 from fallow.protocols.boinc import names
 from fallow.settings import Settings
 from fallow.store.port import HostRow
 from fallow.wiring import EmbeddedServer, start_embedded
-from fallow.wiring.runner import build_runner
 from tests.servers.radosgw import S3Server
 from tests.web.raw import Wire
 
@@ -48,8 +50,8 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             for name, value in s3.environment().items():
                 patch.setenv(name, value)
             objects = s3.uri(folder.name)
-        settings = Settings(data_dir=folder / "data", allowed_roots=(folder,), allow_process_jobs=True, objects=objects)
-        server = start_embedded(settings)
+        options = Settings(data_dir=folder / "data", allowed_roots=(folder,), allow_process_jobs=True, objects=objects)
+        server = start_embedded(options)
         yield Project(server, send_task(server, folder))
         server.stop()
 
@@ -71,8 +73,12 @@ def send_task(server: EmbeddedServer, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def runner() -> bytes:
-    return build_runner()
+def runner(project: Project) -> bytes:
+    """As it was published."""
+    versions = project.server.system.door.boinc.versions
+    row = versions.file(NAME)
+    assert row is not None
+    return versions.bytes_of(row)
 
 
 def test_the_runner_is_served_whole(project: Project, runner: bytes) -> None:
@@ -204,3 +210,10 @@ def test_what_is_ours_and_cannot_be_read_now_is_503(project: Project) -> None:
 def test_nothing_is_written_there(project: Project) -> None:
     for method in ("PUT", "POST", "DELETE"):
         assert httpx2.request(method, project.url + NAME, content=b"x").status_code == 405
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=60))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_name_is_a_mistake_of_ours(project: Project, text: str) -> None:
+    for path in (quote(text, safe="/"), quote(text, safe="/").replace("%2E", "."), f"115/{quote(text, safe='')}"):
+        assert httpx2.get(project.url + path, follow_redirects=False).status_code in (301, 307, 404)

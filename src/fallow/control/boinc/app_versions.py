@@ -23,6 +23,8 @@ MAC: Final = ("x86_64-apple-darwin", "arm64-apple-darwin")
 ANY_CLIENT: Final = ""
 DOCKER: Final = "docker"  # clients from 8.2 on, which found a container engine themselves
 CUDA: Final = "cuda"  # the client sets an NVIDIA GPU aside
+_PROGRAM: Final = "fallow-runner"
+_PREFIX: Final = _PROGRAM + "_"
 _CACHED_MICROS: Final = 5_000_000
 _TRIES: Final = 20
 
@@ -145,7 +147,11 @@ class AppVersions:
 
     def file(self, file_name: str) -> AppVersionRow | None:
         """The version with this file; None for a name that we never gave."""
-        return self._now().by_name.get(file_name)
+        found = self._now().by_name.get(file_name)
+        if found is None and file_name.startswith(_PREFIX):  # another process may just have named it to a client
+            self.refresh()
+            found = self._now().by_name.get(file_name)
+        return found
 
     def code_sign_key(self) -> str:
         """The public key as clients get it; "" while there is none."""
@@ -153,6 +159,9 @@ class AppVersions:
 
     def has_key(self, said: str) -> bool:
         """Whether a client that says this key has ours."""
+        if self._forms.same_key(self.code_sign_key(), said):
+            return True
+        self.refresh()  # another process may just have told it a new one
         return self._forms.same_key(self.code_sign_key(), said)
 
     def successor_of(self, said: str) -> Successor | None:
@@ -210,7 +219,7 @@ def _rows(version_num: int, key: str, program: bytes, now: Micros) -> list[AppVe
             platform=platform,
             plan_class=plan_class,
             version_num=version_num,
-            file_name="_".join(each for each in ("fallow-runner", str(version_num), platform, plan_class) if each),
+            file_name="_".join(each for each in (_PROGRAM, str(version_num), platform, plan_class) if each),
             artifact_key=key,
             sha256=sha256,
             md5=md5,
