@@ -25,7 +25,9 @@ def ready(world: World) -> Callable[..., list[dict[str, Any]]]:
 
     def lines(*items: object) -> list[dict[str, Any]]:
         world.inputs.files["items"] = b"".join(json.dumps(item).encode() + b"\n" for item in items)
-        return [json.loads(line) for line in bundle_lines(world.inputs.source("sim:items"), world.servers[0].places, "j")]
+        return [
+            json.loads(line) for line in bundle_lines(world.inputs.source("sim:items"), world.servers[0].places, "j")
+        ]
 
     return lines
 
@@ -38,6 +40,11 @@ def test_files_get_their_sizes_and_uploads_their_digests(world: World, ready: Ca
     assert (item["name"], item["command_line"]) == ("n", "-x")
     assert [each["size_bytes"] for each in item["files"]] == [5, 8]
     assert [each["sha256"] for each in item["files"]] == ["", hashlib.sha256(b"uploaded").hexdigest()]
+
+
+def test_a_short_file_stays_in_its_line(ready: Callable[..., Any]) -> None:
+    [item] = ready({"files": [{"open_name": "a", "text": "x", "uri": "sim:absent"}]})
+    assert item["files"] == [{"open_name": "a", "text": "x"}]
 
 
 @pytest.mark.parametrize(

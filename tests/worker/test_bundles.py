@@ -39,6 +39,14 @@ def test_files_lie_beside_the_line_and_the_command_line_is_in_args(any_rig):
     assert ended.receipt.input_sha256 == chunk.sha256
 
 
+def test_files_may_stand_in_the_line(any_rig):
+    line = {"files": [{"open_name": "short", "text": "a\r\nä"}]}
+    ended = run(any_rig, f"cat $(dirname {IN})/short > {OUT}/copy", bundle(any_rig.server, line))
+    assert base64.b64decode(json.loads(ended.answers)["files"][0]["base64"]) == "a\r\nä".encode()
+    bad = {"files": [{"open_name": "../short", "text": "x"}]}
+    assert blame(run(any_rig, "true", bundle(any_rig.server, bad))) == ("submitter", "input_changed", None)
+
+
 def test_args_is_not_set_without_a_command_line(any_rig):
     ended = run(any_rig, f'printf %s "${{ARGS-none}}" > {OUT}/args', bundle(any_rig.server, {}))
     assert base64.b64decode(json.loads(ended.answers)["files"][0]["base64"]) == b"none"

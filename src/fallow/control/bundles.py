@@ -1,8 +1,9 @@
 """Items that come with files of their own: the lines of an input of the format `bundles`, made ready for workers.
 
 Each line is a JSON object. Its "files" are [{"open_name", "uri"}], with "sha256", "md5" and "size_bytes" where the
-submitter knows them; "command_line" is what the image finds in the variable ARGS. What comes over http(s) is kept once
-with the job, so that workers never fetch a stranger's URL and all of them see the same bytes.
+submitter knows them; one with "text" instead of "uri" has that content. "command_line" is what the image finds in the
+variable ARGS. What comes over http(s) is kept once with the job, so that workers never fetch a stranger's URL and all
+of them see the same bytes.
 
 An item whose files cannot be had is no reason to stop the others: its line then says why, under "refused", and its
 answer is that error.
@@ -72,6 +73,8 @@ def _ready(item: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
 def _file(said: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
     """The file with the place, the size and, where it is known, the digest of its bytes."""
     uri, name = str(said.get("uri", "")), said["open_name"]
+    if isinstance(said.get("text"), str):
+        return {"open_name": name, "text": said["text"]}
     wanted_size, wanted_sha256 = said.get("size_bytes"), str(said.get("sha256") or "")
     if uri.startswith(("http://", "https://")):
         return {"open_name": name, **_kept(uri, said, places, key)}

@@ -31,7 +31,8 @@ class ObjectPlace:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An offer with its URLs. objects: for an input whose items are objects, or come with files. input_url, output_url: for `direct`."""
+    """An offer with its URLs. objects: for an input whose items are objects, or come with files. input_url and
+    output_url: for `direct`."""
 
     offer: Offer
     format: str
@@ -114,6 +115,7 @@ def _files(offer: Offer, memory: Memory, places: Places) -> tuple[ObjectPlace, .
             each["sha256"],
         )
         for each in item["files"]
+        if "uri" in each
     )
 
 

@@ -120,6 +120,12 @@ def _stage_bundle(assignment: Assignment, directory: Path, wait: Wait) -> Staged
         fetched = _fetch_checked(path, each.sha256, partial(_fetch_object, each, path, wait))
         if fetched is None or fetched.size_bytes != each.size_bytes:
             return _changed()
+    for said in item.get("files", []):
+        if "text" in said:
+            path = target / str(said["open_name"])
+            if path.name != said["open_name"] or path.exists():
+                return _changed()
+            path.write_text(said["text"], encoding="utf-8", newline="")
     args = item.get("command_line")
     return replace(staged, bundle_dir=target, args=args if isinstance(args, str) else None)
 

@@ -19,6 +19,7 @@ from fallow.store.port import JobFileRow
 
 _NAMES_AT_ONCE: Final = 1000
 _NAME_MAX: Final = 200
+_TEXT_CHARS_MAX: Final = 16 * 1024  # longer ones are objects of their own
 _STAGED: Final = "local_staged"
 _WEB: Final = ("http://", "https://")
 _ON_SERVER: Final = ("local", "semilocal", "sandbox")
@@ -148,6 +149,8 @@ class Itemizer:
         if file.mode == "remote":
             return {"uri": file.url, "md5": file.md5, "size_bytes": file.size_bytes}
         if file.mode == "inline":
+            if len(file.source) <= _TEXT_CHARS_MAX:
+                return {"text": file.source}
             if file.source not in self._inline:
                 self._inline[file.source] = self._files.keep(file.source.encode())
             return _kept(self._inline[file.source])
