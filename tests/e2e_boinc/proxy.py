@@ -60,23 +60,23 @@ class CuttingProxy:
     def _to_server(self, near: socket.socket, far: socket.socket) -> None:
         request = bytearray()  # the request now under way: a connection carries several, one after the other
         length: int | None = None
-        sent_of_file = 0
+        noted = False
         while data := _receive(near):
             if length is None or len(request) >= length:
-                request, length, sent_of_file = bytearray(), None, 0
+                request, length, noted = bytearray(), None, False
             request += data
             length = length or _length(request)
             begun = _file_begins(request)
             if begun is not None:
-                if not sent_of_file:
+                if not noted:
                     self._note_upload(bytes(request[:begun]))
+                    noted = True
                 room = self._room(len(request) - begun)
                 if room is not None:
                     _send(far, data[: max(0, len(data) - room)])
                     self._reached.set()
                     self._go_on.wait(120)
                     break
-                sent_of_file = len(request) - begun
             elif b"<get_file_size>" in request and len(request) >= (length or 0) > 0:
                 self._note("size?")
             if not _send(far, data):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e_boinc.client import BoincClient
 from tests.e2e_boinc.project import Project
+from tests.e2e_boinc.together import Together
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
@@ -64,7 +65,7 @@ def credits_of(project: Project, job_id: str) -> list[dict[str, float]]:
     return project.rows("SELECT c.* FROM credit AS c JOIN job AS j USING (job_key) WHERE j.job_id = ?", job_id)
 
 
-def test_two_strangers_agree(project: Project) -> None:
+def two_strangers_agree(project: Project) -> None:
     """quorum:2 is two machines of two accounts; both earn the same."""
     submitter = project.account("carl", "submit")
     owners = [project.account(name, "work") for name in ("olga", "otto")]
@@ -88,7 +89,7 @@ def test_two_strangers_agree(project: Project) -> None:
     assert [each.unparsed for each in clients] == [[], []]
 
 
-def test_a_weak_key_computes(project: Project) -> None:
+def a_weak_key_computes(project: Project) -> None:
     """As BOINC's clients know it: the user's number and a digest of the key."""
     account = project.account("wendy")
     user = project.rows("SELECT user_id FROM boinc_user WHERE account_id = 'wendy'")[0]["user_id"]
@@ -100,7 +101,7 @@ def test_a_weak_key_computes(project: Project) -> None:
     assert client.unparsed == []
 
 
-def test_a_key_for_one_machine_is_refused_to_another(project: Project) -> None:
+def a_key_for_one_machine_is_refused_to_another(project: Project) -> None:
     """The second machine's owner reads why."""
     account = project.account("willy")
     key = project.cli("boinc", "worker-key", "kiosk", key=account.key).split()[-1]
@@ -114,13 +115,13 @@ def test_a_key_for_one_machine_is_refused_to_another(project: Project) -> None:
     assert len(project.hosts(account)) == 1
 
 
-def test_a_wrong_key_is_told_so(project: Project) -> None:
+def a_wrong_key_is_told_so(project: Project) -> None:
     client = project.client("wrong-pc")
     client.attach(project.url, "0" * 32)
     client.wait("the refusal", lambda: "key" in client.notices().lower())
 
 
-def test_a_stranger_makes_an_account_from_the_client(project: Project) -> None:
+def a_stranger_makes_an_account_from_the_client(project: Project) -> None:
     """It computes and cannot submit; the same address and password find it again."""
     client = project.client("nora-pc")
     words = (project.url, "nora@example.org", "a good long password")
@@ -133,3 +134,24 @@ def test_a_stranger_makes_an_account_from_the_client(project: Project) -> None:
     scopes = project.rows("SELECT scopes FROM account WHERE email = 'nora@example.org'")
     assert "submit" not in str(scopes[0]["scopes"])
     assert client.unparsed == []
+
+
+SCENARIOS = (
+    two_strangers_agree,
+    a_weak_key_computes,
+    a_key_for_one_machine_is_refused_to_another,
+    a_wrong_key_is_told_so,
+    a_stranger_makes_an_account_from_the_client,
+)
+
+
+@pytest.fixture(scope="module")
+def together(project: Project) -> Iterator[Together]:
+    running = Together(project, SCENARIOS, at_once=len(SCENARIOS))
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("name", [each.__name__ for each in SCENARIOS])
+def test_attaching(together: Together, name: str) -> None:
+    together.result(name)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e_boinc.project import Account, Project
-from tests.e2e_boinc.proxy import CuttingProxy
+from tests.e2e_boinc.proxy import CuttingProxy, Uploads
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
@@ -15,7 +15,7 @@ LARGE = ["sh", "-c", f'while read -r line; do printf \'{{"x":"%0{ZEROS}d"}}\\n\'
 ITEMS = 10
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[tuple[Project, CuttingProxy]]:
     """A project that is reached through a proxy, and the proxy."""
     proxy = CuttingProxy()
@@ -44,6 +44,7 @@ def finished(project: Project, job_id: str) -> None:
 
 def test_an_upload_that_is_cut_half_way_goes_on_where_it_was_cut(lines: tuple[Project, CuttingProxy]) -> None:
     project, proxy = lines
+    proxy.uploads = Uploads()
     account, job_id = large_job(project, "cut")
     proxy.cut_next(400_000)
     client = project.attached("cut-pc", account)
@@ -58,6 +59,7 @@ def test_an_upload_that_is_cut_half_way_goes_on_where_it_was_cut(lines: tuple[Pr
 
 def test_a_server_that_is_killed_while_an_answer_arrives_loses_nothing(lines: tuple[Project, CuttingProxy]) -> None:
     project, proxy = lines
+    proxy.uploads = Uploads()
     account, job_id = large_job(project, "server-killed")
     half_way, go_on = proxy.hold_next(600_000)
     client = project.attached("server-killed-pc", account)
