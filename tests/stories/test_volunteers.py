@@ -64,6 +64,7 @@ def test_trust_has_to_be_earned_and_a_liar_loses_it(fleet: Fleet, crowd: Crowd) 
     assert first.state is JobState.COMPLETED
     assert first.output == squares(range(600))
     assert all(machine.record().valid_in_row >= 10 for machine in machines)
+    assert "the chunk went to a worker whose answer alone is not enough" in first.story(0)
     mallory = Worker(machines[2]).lies()
     careful = Crowd(fleet.world, chance=0.0)  # every trusted answer is checked
     for machine in machines:

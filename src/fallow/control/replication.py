@@ -1,6 +1,7 @@
 """What a lease must keep to where a job wants answers that are apart, and more answers where one is not trusted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fallow.core.changes import Change, QueueAttempts
 from fallow.core.job import Distinct, Homogeneous, JobSpec, VerifyMethod, VerifyPolicy
@@ -41,12 +42,16 @@ def terms_of(spec: JobSpec, account_id: str, classes: Mapping[Homogeneous, str])
     return Terms(name, account_id if verify.distinct is Distinct.ACCOUNT else "")
 
 
+_DOUBTED = "the chunk went to a worker whose answer alone is not enough"
+
+
 def want_quorum(tx: Tx, job: JobRow, chunk_ids: Sequence[ChunkId], now: Micros) -> None:
     """These chunks went to a worker whose word is not enough: from now on they want the quorum, and get the attempts
     for it at once, so that others need not wait for the first answer."""
     changes: list[Change] = []
     for case in tx.raise_answers(job.job_key, chunk_ids, job.spec.quorum):
         # What else there is to do is done where it always is; here nothing may end.
-        changes += [each for each in next_changes(case, job.spec.retry, now) if isinstance(each, QueueAttempts)]
+        more = (each for each in next_changes(case, job.spec.retry, now) if isinstance(each, QueueAttempts))
+        changes += [replace(each, cause=_DOUBTED) for each in more]
     if changes:
         tx.apply(changes, now, "scheduler")

@@ -38,6 +38,7 @@ class QueueAttempts:
     job_key: JobKey
     chunk_id: ChunkId
     count: int
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ class _Work:
         found = self._rows.chunk_now((change.job_key, change.chunk_id))
         if found.state in CHUNK_OVER:
             raise IllegalMove(f"a chunk that is {found.state} cannot have another attempt")
-        self._queue(change.job_key, change.chunk_id, change.count)
+        self._queue(change.job_key, change.chunk_id, change.count, change.cause)
 
     def cut_chunk(self, change: CutChunk) -> None:
         chunk_id = ChunkId(next(self._chunk_numbers[change.job_key]))
@@ -286,12 +286,12 @@ class _Work:
         row = self._rows.session.one("envelope", {"attempt_id": attempt_id})
         return bytes(row[0] or b"") if row else b""
 
-    def _queue(self, job_key: JobKey, chunk_id: ChunkId, count: int) -> None:
+    def _queue(self, job_key: JobKey, chunk_id: ChunkId, count: int, cause: str = "") -> None:
         state = attempt_after(None, AttemptEvent.QUEUE)
         for _ in range(count):
             attempt_id = AttemptId(next(self._numbers))
             self._queued.append((attempt_id, job_key, chunk_id, state.value, self._now))
-            self._tell_attempt(job_key, chunk_id, attempt_id, None, state, AttemptEvent.QUEUE, "")
+            self._tell_attempt(job_key, chunk_id, attempt_id, None, state, AttemptEvent.QUEUE, cause)
 
     def _tell_attempt(
         self,
