@@ -138,9 +138,13 @@ class AppVersions:
                         return row
         return None
 
+    def knows(self, platforms: Sequence[str]) -> bool:
+        """Whether there is a program for one of these, signed or not."""
+        return bool({row.platform for row in self._now().rows} & set(platforms))
+
     def why_none(self, platforms: Sequence[str]) -> str:
         """For the volunteer: why there is no program for this client."""
-        if not {row.platform for row in self._now().rows} & set(platforms):
+        if not self.knows(platforms):
             ours = ", ".join((*LINUX, *MAC))
             return f"This project has no program for {', '.join(platforms) or 'this client'}. It has: {ours}."
         return "This project's program is not signed yet. Its operator must sign it; no need to do anything here."

@@ -51,7 +51,8 @@ from fallow.web.streams import bounded_body
 _threads: Final = ThreadPoolExecutor(4, "fallow-boinc")  # more would only wait for the same lock and the same rows
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BAD_KEY_SECONDS: Final = 3600.0
-_NO_PROGRAM_SECONDS: Final = 86_400.0
+_NO_PROGRAM_SECONDS: Final = 86_400.0  # nothing will change soon
+_SOON_SECONDS: Final = 3600.0  # an operator may sign, an owner may change a preference
 _DOCKER_SINCE: Final = (8, 2, 0)  # clients that look for a container engine themselves
 _DISK_BYTES: Final = 2e9
 _KINDS: Final = {"NVIDIA": "nvidia", "ATI": "amd"}
@@ -110,7 +111,7 @@ def _call(door: Door, who: BoincCaller, request: SchedulerRequest, master_url: s
     notices = [*outcome.notices, *([Notice(why_none, urgent=True)] if why_none else [])]
     reply = SchedulerReply(
         project_name=door.settings.boinc_name,
-        request_delay_seconds=_NO_PROGRAM_SECONDS if why_none else outcome.request_delay_seconds,
+        request_delay_seconds=_patience(door, request) if why_none else outcome.request_delay_seconds,
         next_rpc_seconds=0.0 if why_none else door.settings.boinc_poll_seconds,
         master_url=master_url if master_url == f"{door.settings.base_url}/boinc/" else "",
         messages=tuple(Message(each.text, each.urgent) for each in notices),
@@ -167,6 +168,11 @@ def _program(door: Door, request: SchedulerRequest) -> tuple[AppVersionRow | Non
     knows_engines = request.client_version >= _DOCKER_SINCE and request.host.docker_version
     found = versions.newest(request.platforms, (DOCKER, ANY_CLIENT) if knows_engines else (ANY_CLIENT,))
     return found, "" if found is not None else versions.why_none(request.platforms)
+
+
+def _patience(door: Door, request: SchedulerRequest) -> float:
+    """How long a client that has nothing to run stays away."""
+    return _SOON_SECONDS if door.boinc.versions.knows(request.platforms) else _NO_PROGRAM_SECONDS
 
 
 def _version(door: Door, row: AppVersionRow, facts: HostFacts) -> AppVersionXml:
