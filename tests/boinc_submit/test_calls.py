@@ -105,6 +105,16 @@ def test_a_batch_takes_jobs_once(alice: Script) -> None:
     assert alice.error_of("submit_batch", f"{into}{job('b')}</batch>") == (-1, "batch is not in init state")
 
 
+def test_a_batch_that_is_aborted_before_it_has_jobs_gets_none(alice: Script) -> None:
+    made = alice.call("create_batch", f"{APP}<batch_name>b</batch_name>").findtext("batch_id", "")
+    assert alice.call("abort_batch", _id(int(made))).findtext("success") == "1"
+    assert alice.call("query_batch", _id(int(made))).findtext("state") == "3"
+    into = f"<batch>{APP}<batch_id>{made}</batch_id>"
+    assert alice.error_of("submit_batch", f"{into}{job('b')}</batch>") == (-1, "batch is not in init state")
+    assert alice.call("retire_batch", "<batch_name>b</batch_name>").findtext("success") == "1"
+    assert alice.call("query_batch", "<batch_name>b</batch_name>").findtext("state") == "4"
+
+
 @pytest.mark.parametrize("mode", ["local", "semilocal", "sandbox"])
 def test_files_on_the_servers_disk_are_refused(alice: Script, mode: str) -> None:
     bad = job("l_0", file=f"<mode>{mode}</mode><source>/etc/passwd</source>")

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.boinc_submit.conftest import Project, stage_templates
-from tests.boinc_submit.recorded import TEMPLATE_IN
+from tests.boinc_submit.recorded import KEY, TEMPLATE_IN
 from tests.boinc_submit.script import Script
 from tests.boinc_submit.test_calls import job, submitted
 
@@ -94,6 +95,10 @@ def test_each_place_of_files_and_one_bad_file(any_project: Project, web: str, tm
     assert instance.findtext("name") == "inline_0"
     assert instance.findtext("state") == "Completed and validated"
     assert instance.findtext("outfile/size") == "15"
+    own = {"cmd": "workunit_file", "wu_name": "remote", "file_num": "0", "auth_str": KEY}
+    answer = httpx2.get(f"{alice.url}get_output2.php", params=own, timeout=60)
+    assert (answer.status_code, answer.content) == (200, CONTENT.upper() + b"-x 'y z'\n")
+    assert "attachment" in answer.headers["content-disposition"]
     job_id = totals.findtext("job/id", "")
     one = alice.output(any_project.key_of("alice"), job_id, cmd="workunit_files", wu_id=job_id)
     with zipfile.ZipFile(io.BytesIO(one.content)) as archive:

@@ -15,7 +15,7 @@ from fallow.control.callers import Caller
 from fallow.control.jobs import Jobs, erase
 from fallow.control.places import Places
 from fallow.control.work import apply_settled
-from fallow.core.boinc_batches import JobFacts
+from fallow.core.boinc_batches import BatchState, JobFacts
 from fallow.core.changes import Change, MoveChunk
 from fallow.core.chunk import ItemFault
 from fallow.core.lifecycle import JOB_OVER, ChunkEvent
@@ -44,8 +44,11 @@ class BatchEnds:
 
     def abort(self, caller: Caller, row: BoincBatchRow) -> None:
         """What is done stays; the rest will not be done."""
-        with self._store.reading() as tx:
+        with self._store.transaction() as tx:
             job = tx.job_by_key(row.job_key) if row.job_key is not None else None
+            if row.job_key is None:
+                facts = replace(batch_facts(tx, row, cpu=True), state=BatchState.ABORTED)
+                tx.abort_boinc_batch(row.batch_id, msgspec.json.encode(facts).decode())
         if job is None or job.state in JOB_OVER:
             return
         try:
@@ -77,7 +80,7 @@ class BatchEnds:
         self.abort(caller, row)
         with self._store.transaction() as tx:
             job = tx.job_by_key(row.job_key) if row.job_key is not None else None
-            facts = batch_facts(tx, replace(row, retired_at=self._now()), cpu=True)
+            facts = batch_facts(tx, replace(row, retired_at=self._now(), final=""), cpu=True)
             if not tx.retire_boinc_batch(row.batch_id, msgspec.json.encode(facts).decode(), self._now()):
                 return
             for page in _pages(jobs_of(tx, row)):

@@ -242,7 +242,7 @@ def _retry(policy: RetryPolicy, options: Mapping[str, float]) -> RetryPolicy:
 def _startable(row: BoincBatchRow | None, caller: Caller, batch_id: int) -> None:
     if row is None or row.account_id != caller.account_id:
         raise Refusal(Code.NOT_FOUND, f"no batch {batch_id}")
-    if row.job_key is not None or row.retired_at is not None:
+    if row.job_key is not None or row.retired_at is not None or row.final:
         raise Refusal(Code.STATE_CONFLICT, "batch is not in init state")
 
 

@@ -10,7 +10,7 @@ from fallow.core.words import ChunkState, JobKey, Micros
 @dataclass(frozen=True, slots=True)
 class BoincBatchRow:
     """job_key: None until jobs were submitted into it. expire_at: 0 for never. final: how it stood when it was
-    retired, JSON."""
+    retired, or aborted before it had a job, JSON."""
 
     batch_id: int
     account_id: str
@@ -93,7 +93,11 @@ class BoincSubmitTx(Protocol):
         ...
 
     def start_boinc_batch(self, batch_id: int, job_key: JobKey, job_count: int) -> bool:
-        """False when it has a job already, or is retired."""
+        """False when it has a job already, or was aborted or retired."""
+        ...
+
+    def abort_boinc_batch(self, batch_id: int, final: str) -> bool:
+        """Of a batch that has no job yet; False when it has, or was aborted or retired."""
         ...
 
     def set_boinc_batch_expiry(self, batch_id: int, expire_at: Micros) -> None: ...

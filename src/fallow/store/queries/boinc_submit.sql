@@ -27,7 +27,12 @@ SELECT batch_id, account_id, app_name, name, created_at, expire_at, job_key, job
 -- start_boinc_batch
 -- The batch has its job from now on, unless it has one or is retired.
 UPDATE boinc_batch SET job_key = :job_key, job_count = :job_count
- WHERE batch_id = :batch_id AND job_key IS NULL AND retired_at IS NULL;
+ WHERE batch_id = :batch_id AND job_key IS NULL AND retired_at IS NULL AND final = '';
+
+-- abort_boinc_batch
+-- A batch that has no jobs yet gets none any more.
+UPDATE boinc_batch SET final = :final
+ WHERE batch_id = :batch_id AND job_key IS NULL AND retired_at IS NULL AND final = '';
 
 -- set_boinc_batch_expiry
 -- When the batch is to be retired by itself.

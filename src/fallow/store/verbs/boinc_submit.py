@@ -39,6 +39,9 @@ class BoincSubmitVerbs(Verbs):
         params = {"batch_id": batch_id, "job_key": job_key, "job_count": job_count}
         return self.session.run("start_boinc_batch", params) > 0
 
+    def abort_boinc_batch(self, batch_id: int, final: str) -> bool:
+        return self.session.run("abort_boinc_batch", {"batch_id": batch_id, "final": final}) > 0
+
     def set_boinc_batch_expiry(self, batch_id: int, expire_at: Micros) -> None:
         self.session.run("set_boinc_batch_expiry", {"batch_id": batch_id, "expire_at": expire_at})
 

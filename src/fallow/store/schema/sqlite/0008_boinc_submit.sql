@@ -1,7 +1,7 @@
 -- BOINC's submit calls. A BOINC batch is a job, a BOINC job one of its items.
 
 -- job_key: NULL until jobs were submitted into it. expire_at: 0 for never. input_template, output_names: of all jobs
--- that have none of their own; output_names is a JSON list. final: how it stood when it was retired, JSON.
+-- that have none of their own; output_names is a JSON list. final: how it stood when it was retired, or aborted without jobs, JSON.
 CREATE TABLE boinc_batch (
     batch_id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id TEXT NOT NULL REFERENCES account,
