@@ -4,9 +4,11 @@ import os
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fallow.worker.engines.oci_engine import WORKER_LABEL
+from tests.worker.test_containers import fresh_mark, serve_layout  # noqa: F401 - a fixture among them
 from tests.worker.test_stream import lines
 from tests.worker.volunteer.test_task import ECHO, sh
 
@@ -93,6 +95,30 @@ def test_a_suspended_task_can_quit(tree, server, image, containers):
     tree.ask("quit")
     assert tree.end() == 0
     assert not containers.of(lease.attempt_id)
+
+
+def test_the_client_learns_which_processes_are_the_tasks(tree, server, image, containers, podman):
+    """Else it would take the container's work for the owner's, and pause the task for it."""
+    lease = sh(server, image, HANG)
+    tree.task([lease])
+    tree.start()
+    tree.until(lambda: "other_pid" in tree.progress)
+    (container,) = containers.of(lease.attempt_id)
+    assert tree.progress["other_pid"] == podman.state(container)["Pid"]
+
+
+def test_two_slots_share_an_image_and_a_key(tree, server, fresh_mark):  # noqa: F811 - the fixture
+    image = serve_layout(server, fresh_mark)
+    server.put("image", msgspec.json.encode(server.images[image.digest]))
+    other = tree.beside(1)
+    for each in (tree, other):
+        each.task([server.lease(lines(3), image=image)], name=f"leases-{each.slot.name}")
+        each.start()
+    assert [each.end() for each in (tree, other)] == [0, 0]
+    assert tree.answer().public_key == other.answer().public_key
+    assert [each.answer().answers[0].inline for each in (tree, other)] == [lines(3)] * 2
+    fetched = [path for _, path, _ in server.requests if "/blob-" in path]
+    assert len(fetched) == len(set(fetched)) == 2
 
 
 def test_abort_keeps_nothing(tree, server, image, containers):

@@ -75,7 +75,7 @@ def is_silent(running):
 
 def test_without_a_freezer_all_processes_are_stopped_by_signal(counting):
     hears_all(counting)
-    first = counting._first_process()
+    first = counting.first_process()
     assert freeze(no_freezer, "x", first, ())
     until(lambda: is_silent(counting))
     assert thaw(no_freezer, "x", first, ())
@@ -84,7 +84,7 @@ def test_without_a_freezer_all_processes_are_stopped_by_signal(counting):
 
 def test_a_container_stopped_by_signal_can_be_ended(counting):
     hears_all(counting)
-    assert freeze(no_freezer, "x", counting._first_process(), ())
+    assert freeze(no_freezer, "x", counting.first_process(), ())
     counting.kill()
     assert counting.poll()
 

@@ -31,7 +31,10 @@ def test_no_container_engine(tree, server, image):
     assert tree.run() == 1
     assert not tree.finished
     assert (tree.failure()["failure_class"], tree.failure()["code"]) == ("worker", "engine_missing")
-    assert "apt-get install podman" in tree.stderr()
+    assert "apt-get install podman" in tree.failure()["message"]
+    assert {"podman is not installed.", "docker is not installed."} <= {
+        each.partition(" Install")[0] for each in tree.stderr().splitlines()
+    }
 
 
 def test_no_python(tree, server, image):

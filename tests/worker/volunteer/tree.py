@@ -1,5 +1,6 @@
 """A BOINC client's directories with one task in them, and the client's end of the talk with its program."""
 
+import copy
 import json
 import mmap
 import os
@@ -61,15 +62,23 @@ class Tree:
         (slot / "boinc_mmap_file").write_bytes(bytes(8 * CHANNEL))
         return slot
 
-    def task(self, leases: Sequence[wire.Lease], **ticket: Any) -> None:
-        """The slot's ticket, and what its addresses answer."""
-        self.lease_url = self.server.put("leases", b"")
+    def beside(self, number: int) -> "Tree":
+        """Another slot of the same client and project."""
+        other = copy.copy(self)
+        other.slot = other.new_slot(number)
+        other.process = other.memory = None
+        other.progress = {}
+        return other
+
+    def task(self, leases: Sequence[wire.Lease], name: str = "leases", **ticket: Any) -> None:
+        """The slot's ticket, and what its addresses answer. name: of the latter."""
+        self.leases_name = name
         self.wanted(leases)
         body = {
             "ticket_version": 1,
             "result": "job_r1_0",
             "worker_id": "b-17.1",
-            "lease_url": self.lease_url,
+            "lease_url": f"{self.server.url}/bytes/{name}",
             "image_url": f"{self.server.url}/bytes/image",
             "inline_bytes_max": 32768,
             "answer_bytes_max": 1 << 20,
@@ -80,7 +89,7 @@ class Tree:
 
     def wanted(self, leases: Sequence[wire.Lease]) -> None:
         """What the server says from now on."""
-        self.server.put("leases", b'{"leases":%s,"heartbeat_url":""}' % msgspec.json.encode(leases))
+        self.server.put(self.leases_name, b'{"leases":%s,"heartbeat_url":""}' % msgspec.json.encode(leases))
 
     def start(self) -> subprocess.Popen[bytes]:
         """As the client does, in a directory cleaned of what the start before it said."""

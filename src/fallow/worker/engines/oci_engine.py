@@ -283,13 +283,13 @@ class RunningContainer:
     def freeze(self) -> bool:
         """Whether nothing of it runs until thaw(); also when it is over."""
         container = self._container(wait=True)
-        done = bool(container) and freeze(self._engine.command, container, self._first_process(), self._prefix)
+        done = bool(container) and freeze(self._engine.command, container, self.first_process(), self._prefix)
         return done or self.poll()
 
     def thaw(self) -> bool:
         """Whether it goes on; also when it is over."""
         container = self._container(wait=False)
-        done = bool(container) and thaw(self._engine.command, container, self._first_process(), self._prefix)
+        done = bool(container) and thaw(self._engine.command, container, self.first_process(), self._prefix)
         return done or self.poll()
 
     def connect(self, port: int) -> socket.socket:
@@ -299,7 +299,7 @@ class RunningContainer:
 
     def _opened_gate(self) -> Gate:
         """A way into the container's network namespace. Raises OSError."""
-        pid = self._first_process()
+        pid = self.first_process()
         if not pid or self.poll():
             raise ConnectionRefusedError("the container does not run")
         gate = Gate(pid, self._prefix, _environment())
@@ -373,7 +373,7 @@ class RunningContainer:
                 return container
             time.sleep(0.02)
 
-    def _first_process(self) -> int:
+    def first_process(self) -> int:
         """The container's first process, as this machine counts; 0 when there is none (yet)."""
         if self._engine.flavour.podman:
             return self._pid()

@@ -37,6 +37,7 @@ REMEDIES = (
         r"executable file not found|No such file or directory: '(podman|docker)'|not found",
         "Install podman: apt-get install podman crun runc uidmap slirp4netns",
     ),
+    (r"podman machine", "Start podman's virtual machine: podman machine init; podman machine start"),
     (r"Cannot connect to the Docker daemon", "Start docker: systemctl start docker"),
     (
         r"permission denied.*docker.*sock|docker.*sock.*permission denied",

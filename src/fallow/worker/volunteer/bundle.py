@@ -80,7 +80,8 @@ class Bundle:
         cpu = sum(each.cpu_seconds for each in kept)
         running = max(0.0, self._place.engine.cpu_seconds - self._cpu_before) if self._place is not None else 0.0
         done = sum(each.items for each in kept) + self._control.items_done
-        return Progress(cpu + running, cpu, min(1.0, done / self._items_all) if self._items_all else 0.0)
+        fraction = min(1.0, done / self._items_all) if self._items_all else 0.0
+        return Progress(cpu + running, cpu, fraction, self._place.engine.process if self._place is not None else 0)
 
     def run(self, answer: Path) -> None:
         """Until the answer is in this file. Raises Later, Left, Impossible."""

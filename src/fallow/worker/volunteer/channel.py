@@ -20,11 +20,14 @@ STATUS_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """cpu_seconds: used so far by this task, over all starts. kept_cpu_seconds: what a restart would not repeat."""
+    """cpu_seconds: used so far by this task, over all starts. kept_cpu_seconds: what a restart would not repeat.
+    process: the first of a container that runs, 0 for none: the client adds up its memory, and does not take its
+    processor time for somebody else's, for which it would pause the task."""
 
     cpu_seconds: float = 0.0
     kept_cpu_seconds: float = 0.0
     fraction: float = 0.0
+    process: int = 0
 
     def message(self) -> str:
         """As the client reads it."""
@@ -32,6 +35,7 @@ class Progress:
             f"<current_cpu_time>{self.cpu_seconds:e}</current_cpu_time>\n"
             f"<checkpoint_cpu_time>{self.kept_cpu_seconds:e}</checkpoint_cpu_time>\n"
             f"<fraction_done>{self.fraction:e}</fraction_done>\n"
+            + (f"<other_pid>{self.process}</other_pid>\n" if self.process else "")
         )
 
 

@@ -14,6 +14,7 @@ from fallow.worker.faults import Fault
 FINISH_FILE = "boinc_finish_called"
 LATER_FILE = "boinc_temporary_exit"
 FAILURE_LINE = "fallow-failure"
+REASON_CHARACTERS_MAX = 200  # the client reads lines of 256
 LATER_SECONDS_MIN = 60.0
 LATER_SECONDS_MAX = 3600.0
 
@@ -53,8 +54,9 @@ def finish(slot: Path) -> None:
 
 def come_back(slot: Path, later: Later) -> int:
     """The client will start the program again; the exit code."""
-    say(f"{later.reason}; trying again in {later.seconds:.0f} s")
-    _write(slot / LATER_FILE, f"{later.seconds:.0f}\n{later.reason}\n" + ("notice\n" if later.notice else ""))
+    reason = " ".join(later.reason.split())[:REASON_CHARACTERS_MAX]
+    say(f"{reason}; trying again in {later.seconds:.0f} s")
+    _write(slot / LATER_FILE, f"{later.seconds:.0f}\n{reason}\n" + ("notice\n" if later.notice else ""))
     return 0
 
 

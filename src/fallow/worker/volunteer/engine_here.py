@@ -37,8 +37,10 @@ class EngineHere:
                 self._keep(verdict.flavour)
                 return verdict.flavour
             sentences.append(f"{verdict.message} {verdict.remedy}")
-        # The volunteer reads this as a notice: so what to do is part of it.
-        fault = workers("engine_missing", f"The machine has no working container engine. {sentences[0]}")
+        # The volunteer reads this as a notice: so what to do is part of it. Of two engines, one that is there and does
+        # not work is the nearer.
+        nearest = next((each for each in sentences if "is not installed" not in each), sentences[0])
+        fault = workers("engine_missing", f"The machine has no working container engine. {nearest}")
         raise Impossible(fault, ("This task runs in a container, and no container engine works here.", *sentences))
 
     def forget(self) -> None:

@@ -53,7 +53,8 @@ def parse_init_data(text: str) -> InitData:
         project_dir=_text(text, "project_dir"),
         client_dir=_text(text, "boinc_dir"),
         slot=int(_number(text, "slot", -1)),
-        cpus=_number(text, "ncpus") or None,
+        # What a GPU's task needs of the processor is a fraction, and an estimate: no reason to throttle it.
+        cpus=max(1.0, _number(text, "ncpus")) if _number(text, "ncpus") > 0 else None,
         memory_bytes=int(memory * (share or 100) / 100) or None,
         disk_bytes=int(disk * 1e9) or None,
         docker=DOCKER_TYPES.get(int(_number(text, "docker_type")), ""),

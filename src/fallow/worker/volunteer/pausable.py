@@ -18,6 +18,10 @@ class Freezable(Running, Protocol):
         """Whether it goes on."""
         ...
 
+    def first_process(self) -> int:
+        """As this machine counts; 0 when there is none (yet)."""
+        ...
+
 
 class FreezingEngine(Protocol):
     name: str
@@ -38,6 +42,7 @@ class Pausable(Engine):
         self._hold = hold
         self._lock = threading.Lock()
         self._paused: dict[Freezable, bool] = {}
+        self._processes: dict[Freezable, int] = {}
         self._past_cpu = 0.0
         self._wake = threading.Event()
         self._closed = False
@@ -50,6 +55,7 @@ class Pausable(Engine):
         with self._lock:
             self._forget_ended()
             self._paused[running] = False
+        self._wake.set()
         return running
 
     def reap(self) -> int:
@@ -71,6 +77,12 @@ class Pausable(Engine):
         with self._lock:
             return self._past_cpu + sum(each.usage().cpu_seconds for each in self._paused)
 
+    @property
+    def process(self) -> int:
+        """The first process of a container that runs; 0 when none is known."""
+        with self._lock:
+            return next((pid for running, pid in self._processes.items() if pid and not running.poll()), 0)
+
     def close(self) -> None:
         self._closed = True
         self._wake.set()
@@ -79,12 +91,21 @@ class Pausable(Engine):
     def _settle(self) -> None:
         while not self._closed:
             # While all are paused, new ones may come; else there is nothing to do before somebody says so.
-            self._wake.wait(LOOK_SECONDS if self._hold.held or not self.settled else None)
+            self._wake.wait(LOOK_SECONDS if self._hold.held or not self.settled or self._unknown() else None)
             self._wake.clear()
+            for running in self._unknown():
+                process = running.first_process()
+                with self._lock:
+                    self._processes[running] = process
             with self._lock:
                 wrong = [each for each, is_so in self._paused.items() if is_so is not self._hold.held]
             for running in wrong:
                 self._settle_one(running)
+
+    def _unknown(self) -> list[Freezable]:
+        """Containers that run and whose processes are not known."""
+        with self._lock:
+            return [each for each in self._paused if not self._processes.get(each) and not each.poll()]
 
     def _settle_one(self, running: Freezable) -> None:
         held = self._hold.held
@@ -98,3 +119,4 @@ class Pausable(Engine):
         for running in [each for each in self._paused if each.poll()]:
             self._past_cpu += running.usage().cpu_seconds
             del self._paused[running]
+            self._processes.pop(running, None)

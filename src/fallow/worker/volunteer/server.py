@@ -65,8 +65,7 @@ class Server:
 
     def _get(self, url: str) -> tuple[int, bytes]:
         """(status, body). Raises Unreachable after a few tries, Unreadable, Left."""
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise Unreadable("The ticket names an address that is not http or https.")
+        _check(url)
         said = ""
         for attempt in range(TRIES):
             if attempt and self._wait(float(2**attempt)):
@@ -83,6 +82,17 @@ class Server:
             except (OSError, http.client.HTTPException) as wrong:
                 said = type(wrong).__name__
         raise Unreachable(f"the server {urlsplit(url).netloc} cannot be reached ({said})")
+
+
+def _check(url: str) -> None:
+    """Raises Unreadable for what urllib would open in its own ways, or trip over."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not url.isascii() or any(character <= " " for character in url):
+        raise Unreadable("The ticket names an address that is not http or https.")
 
 
 def _refused(status: int) -> Fault:
