@@ -274,6 +274,12 @@ def test_jobs_of_batches_in_few_words(project: Project, alice: Script) -> None:
 def test_an_estimate_is_a_number_before_anything_was_measured_and_after(project: Project, alice: Script) -> None:
     asked = f"<batch>{APP}{job('s_0', more='<rsc_fpops_est>8e9</rsc_fpops_est>')}</batch>"
     assert float(alice.call("estimate_batch", asked).findtext("seconds", "")) == 2.0
+    submitted(alice, job("r_0"))
+    with project.system.store.transaction() as tx:
+        row = tx.job("batch_1")
+        assert row is not None
+        tx.set_setting(f"rate:{row.spec.ran}", "0.25")
+    assert float(alice.call("estimate_batch", asked).findtext("seconds", "")) == 4.0
 
 
 def test_staged_files_are_the_accounts_own_and_end_in_time(project: Project, alice: Script) -> None:

@@ -11,7 +11,7 @@ answer is that error.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -28,17 +28,20 @@ FILE_BYTES_MAX: Final = 4096 * MIB
 OPEN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@~-]{0,199}\Z")
 LINES_FILE: Final = "items.jsonl"  # what the item's own line is called beside its files
 _BLOB: Final = re.compile(r"fallow:blobs/([0-9a-f]{64})\Z")
+Made = Generator[bytes, None, dict[str, Any]]
 _OUTAGES: Final = (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL)
 
 
 def bundle_lines(source: Source, places: Places, job_id: str) -> Iterator[bytes]:
-    """The lines as workers and the door read them. Raises Refusal INPUT_FORMAT for what is not such a line at all."""
+    """The lines as workers and the door read them; empty pieces while a file is fetched, so that whoever waits knows
+    that it goes on. Raises Refusal INPUT_FORMAT for what is not such a line at all."""
     number = 0
     for line in bounded_lines(source.stream(), ITEM_BYTES_MAX):
         if line is None:
             raise _malformed(number, f"it is longer than {ITEM_BYTES_MAX // MIB} MiB")
         if line.strip():
-            yield msgspec.json.encode(_ready(_parsed(line, number), places, f"jobs/{job_id}/files/{number}")) + b"\n"
+            item = yield from _ready(_parsed(line, number), places, f"jobs/{job_id}/files/{number}")
+            yield msgspec.json.encode(item) + b"\n"
             number += 1
 
 
@@ -60,9 +63,11 @@ def _parsed(line: bytes, number: int) -> dict[str, Any]:
     return dict(item)
 
 
-def _ready(item: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
+def _ready(item: dict[str, Any], places: Places, key: str) -> Made:
+    files = []
     try:
-        files = [_file(each, places, f"{key}/{place}") for place, each in enumerate(item.get("files", []))]
+        for place, each in enumerate(item.get("files", [])):
+            files.append((yield from _file(each, places, f"{key}/{place}")))
     except Refusal as refusal:
         if refusal.code in _OUTAGES:
             raise
@@ -70,14 +75,14 @@ def _ready(item: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
     return {**item, "files": files}
 
 
-def _file(said: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
+def _file(said: dict[str, Any], places: Places, key: str) -> Made:
     """The file with the place, the size and, where it is known, the digest of its bytes."""
     uri, name = str(said.get("uri", "")), said["open_name"]
     if isinstance(said.get("text"), str):
         return {"open_name": name, "text": said["text"]}
     wanted_size, wanted_sha256 = said.get("size_bytes"), str(said.get("sha256") or "")
     if uri.startswith(("http://", "https://")):
-        return {"open_name": name, **_kept(uri, said, places, key)}
+        return {"open_name": name, **(yield from _kept(uri, said, places, key))}
     if uri.lower().startswith(OWN):
         found = _BLOB.match(uri)
         if found is None:
@@ -90,7 +95,7 @@ def _file(said: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
     return {"open_name": name, "uri": uri, "sha256": sha256, "size_bytes": head.size_bytes, "etag": head.etag}
 
 
-def _kept(uri: str, said: dict[str, Any], places: Places, key: str) -> dict[str, Any]:
+def _kept(uri: str, said: dict[str, Any], places: Places, key: str) -> Made:
     """A file from the web, kept with the job. Raises Refusal DIGEST_MISMATCH or TOO_LARGE."""
     size_max = said.get("size_bytes")
     size_max = size_max if isinstance(size_max, int) else FILE_BYTES_MAX
@@ -102,6 +107,7 @@ def _kept(uri: str, said: dict[str, Any], places: Places, key: str) -> dict[str,
             writer.write(piece)
             if writer.size_bytes > min(size_max, FILE_BYTES_MAX):
                 raise Refusal(Code.TOO_LARGE, f"{uri[:200]} is larger than it was said to be.", "Check the URL.")
+            yield b""
         _check(uri, said.get("size_bytes"), writer.size_bytes, str(said.get("sha256") or ""), sha256.hexdigest())
         if said.get("md5") and said["md5"] != md5.hexdigest():
             raise _other_bytes(uri)

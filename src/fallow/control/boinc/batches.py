@@ -19,7 +19,7 @@ from fallow.control.intake import Intake
 from fallow.control.places import OWN, Places
 from fallow.core.boinc_batches import BatchFacts, Counts, JobFacts, SubmittedBatch
 from fallow.core.estimate import estimate, pace_of
-from fallow.core.job import JobSpec, RetryPolicy, VerifyMethod, VerifyPolicy
+from fallow.core.job import JobSpec, RetryPolicy, VerifyMethod, VerifyPolicy, process_digest
 from fallow.core.refusals import Code, Refusal
 from fallow.core.submission import Submission
 from fallow.core.words import InputFormat, JobId, JobState, Micros, Scope
@@ -75,9 +75,10 @@ class BoincBatches:
         itemizer = Itemizer(caller, app, self._apps, self._files, batch)
         itemizer.check()
         image = app.asked.resolved
+        ran = image.digest if image else process_digest(app.asked.command)
         seen_after = Micros(self._now() - int(self._settings.silence_seconds * 1e6))
         with self._store.reading() as tx:
-            rate = tx.setting(f"rate:{image.digest}") if image else None
+            rate = tx.setting(f"rate:{ran}")
             workers = tx.workers(seen_after)
         slots = sum(int(msgspec.json.decode(each.capability).get("slots", 1)) for each in workers)
         count = len(batch.jobs)
