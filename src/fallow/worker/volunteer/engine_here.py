@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class EngineHere:
             if verdict.flavour is not None:
                 self._keep(verdict.flavour)
                 return verdict.flavour
-            sentences.append(f"{verdict.message} {verdict.remedy}")
+            sentences.append(f"{verdict.message} {verdict.remedy.replace('$USER', _user())}")
         # The volunteer reads this as a notice: so what to do is part of it. Of two engines, one that is there and does
         # not work is the nearer.
         nearest = next((each for each in sentences if "is not installed" not in each), sentences[0])
@@ -67,3 +68,11 @@ class EngineHere:
         temporary = self.directory / f".{VERDICT_FILE}.{os.getpid()}"
         temporary.write_text(json.dumps(body))
         os.replace(temporary, self.directory / VERDICT_FILE)
+
+
+def _user() -> str:
+    """Whose rights the program has: the client's own user, who is seldom the person that reads what to do."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
