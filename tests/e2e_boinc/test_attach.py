@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 
 from tests.e2e_boinc.client import BoincClient
@@ -136,12 +137,31 @@ def a_stranger_makes_an_account_from_the_client(project: Project) -> None:
     assert client.unparsed == []
 
 
+def a_labelled_machine_gets_the_jobs_for_its_label(project: Project) -> None:
+    """An unmodified client says no label: the operator does."""
+    account = project.account("lara")
+    project.submit(account, "edgy", ["cat"], 5, worker_label="edge")
+    client = project.attached("lara-pc", account)
+    for _ in range(2):
+        client.wait_log("Scheduler request completed: got 0 new tasks", after=len(client.log))
+    worker = project.host(client)["worker_id"]
+    with httpx2.Client(base_url=project.house.url, headers={"Origin": project.house.url}, timeout=30) as browser:
+        assert browser.post("/sign-in", data={"key": project.house.key}).status_code == 303
+        token = re.search(r'name="csrf" value="([^"]+)"', browser.get(f"/worker?worker_id={worker}").text)
+        assert token is not None
+        form = {"worker_id": worker, "label": "edge", "csrf": token.group(1)}
+        assert browser.post("/worker/label", data=form).headers["location"].startswith("/worker?")
+    assert project.house.wait_over("edgy")["state"] == "completed"
+    assert project.rows("SELECT label FROM worker WHERE worker_id = ?", worker) == [{"label": "edge"}]
+
+
 SCENARIOS = (
     two_strangers_agree,
     a_weak_key_computes,
     a_key_for_one_machine_is_refused_to_another,
     a_wrong_key_is_told_so,
     a_stranger_makes_an_account_from_the_client,
+    a_labelled_machine_gets_the_jobs_for_its_label,
 )
 
 
