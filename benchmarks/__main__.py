@@ -1,10 +1,10 @@
-"""python -m benchmarks [plan|stream|agent|embed|dispatch ...] [--quick]: runs and prints, asserts no speed."""
+"""python -m benchmarks [plan|stream|agent|embed|dispatch|boinc ...] [--quick]: runs and prints, asserts no speed."""
 
 import argparse
 import subprocess
 import sys
 
-from benchmarks import agent, embed, plan, stream
+from benchmarks import agent, boinc, embed, plan, stream
 from benchmarks.places import ROOT
 from benchmarks.tables import machine
 
@@ -17,7 +17,14 @@ def dispatch(quick: bool) -> None:
     )
 
 
-PARTS = {"plan": plan.main, "stream": stream.main, "agent": agent.main, "embed": embed.main, "dispatch": dispatch}
+PARTS = {
+    "plan": plan.main,
+    "stream": stream.main,
+    "agent": agent.main,
+    "embed": embed.main,
+    "dispatch": dispatch,
+    "boinc": boinc.main,
+}
 
 
 def main() -> None:
