@@ -11,7 +11,7 @@ import msgspec
 
 from fallow.clock import Clock
 from fallow.control.boinc.handing_out import Given, HandingOut
-from fallow.control.boinc.hosts import Introduction, Met, facts_of, meet, succeed
+from fallow.control.boinc.hosts import NO_KEY, Introduction, Met, facts_of, meet, succeed
 from fallow.control.boinc.returned import Batch, Returned, Sorted, sort_out
 from fallow.control.boinc.tasks import Task, task_of
 from fallow.control.boinc.users import BoincCaller, BoincUsers
@@ -20,13 +20,14 @@ from fallow.control.work import Work, apply_settled
 from fallow.core.changes import Change, MoveAttempt
 from fallow.core.deadlines import Wanted
 from fallow.core.lifecycle import AttemptEvent
-from fallow.core.refusals import Refusal
+from fallow.core.refusals import Code, Refusal
 from fallow.core.settling import carry, settle
 from fallow.core.words import AttemptId, Micros, Scope, WorkerId
 from fallow.settings import Settings
 from fallow.store.port import BoincResultRow, HostRow, Store, Tx
 
 _RESENT_MAX = 100
+_REFUSALS_TOLD = 5
 _HOUR_SECONDS = 3600.0
 _REST_SECONDS_MAX = 86_400.0
 
@@ -34,13 +35,14 @@ _REST_SECONDS_MAX = 86_400.0
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a client says. held: numbers of results that it has; None: it does not list them. dont_send_work: its owner
-    wants no new tasks."""
+    wants no new tasks. later: results that it reports and that are not looked at in this call."""
 
     introduction: Introduction
     wanted: Wanted
     returned: Sequence[Returned] = ()
     held: Collection[int] | None = None
     dont_send_work: bool = False
+    later: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ _NO_ENGINE = Notice(
 @dataclass(slots=True)
 class Outcome:
     """aborts: results to stop at once; aborts_unstarted: to give up unless they run. resent: tasks that the client has
-    lost. verdicts: on what it reported. request_delay_seconds: at least, before it calls again."""
+    lost. verdicts: on what it reported. over: its tasks that end with this call; later: that it must report again.
+    request_delay_seconds: at least, before it calls again."""
 
     met: Met
     user_name: str
@@ -70,6 +73,8 @@ class Outcome:
     resent: list[Task] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    over: list[int] = field(default_factory=list)
+    later: frozenset[int] = frozenset()
     request_delay_seconds: float = 0.0
 
 
@@ -106,6 +111,7 @@ class Calls:
         if who.key_id is not None and who.host_id is None:
             self._users.bind_in(tx, who.key_id, met.host.host_id)
         outcome = Outcome(met, who.name, request_delay_seconds=self._settings.boinc_call_seconds)
+        outcome.later = frozenset({*call.later, *found.later})
         if met.was_copied:
             said = "This client has the state of another one: it is a machine of its own from now on."
             outcome.notices.append(Notice(said))
@@ -118,13 +124,14 @@ class Calls:
             self._take_batch(tx, outcome, batch, now)
         if found.over:
             tx.end_results(found.over)
-            tx.forget_uploads([row.result_id for row in found.over])
+            outcome.over = [row.result_id for row in found.over]
+            tx.forget_uploads(outcome.over)
         self._note_engine(tx, outcome, found, now)
         if outcome.met.host.worker_id in found.changed:
             host, worker = succeed(tx, outcome.met.host, outcome.met.worker)
             outcome.met = replace(outcome.met, host=host, worker=worker)
-        for code in {verdict.message for verdict in outcome.verdicts if verdict.verdict == "refused"}:
-            outcome.notices.append(Notice(f"An answer was not taken: {code}"))
+        for why in sorted({each.message for each in outcome.verdicts if each.verdict == "refused"})[:_REFUSALS_TOLD]:
+            outcome.notices.append(Notice(f"An answer was not taken: {why}"))
 
     def _note_engine(self, tx: Tx, outcome: Outcome, found: Sorted, now: Micros) -> None:
         """A machine without a container engine rests, longer each time; it is told why, not asked again and again."""
@@ -149,6 +156,8 @@ class Calls:
         """One worker's reports; nearly always those of the worker that calls, whose row is then kept up to date."""
         met = outcome.met
         mine = batch.worker.worker_id == met.worker.worker_id
+        if batch.pinned:
+            _still_unpinned(tx, batch)
         worker = replace(met.worker, public_key=batch.worker.public_key) if mine else batch.worker
         if batch.pinned:
             tx.save_worker(worker)
@@ -175,7 +184,7 @@ class Calls:
                 outcome.aborts.append(result_id)
             elif result_id not in wanted:
                 (outcome.aborts_unstarted if row.deadline <= now else outcome.aborts).append(result_id)
-        lost = [row for key, row in sent.items() if key not in call.held]
+        lost = [row for key, row in sent.items() if key not in call.held and key not in outcome.later]
         self._resend(tx, outcome, [row for row in lost if row.result_id in wanted], call, leased, now)
         if idle := [replace(row, over_at=now) for row in lost if row.result_id not in wanted]:
             tx.end_results(idle)
@@ -239,3 +248,10 @@ class Calls:
             outcome.notices.append(Notice(why_not))
         elif not given:
             outcome.notices.append(Notice("No tasks are available for this machine now."))
+
+
+def _still_unpinned(tx: Tx, batch: Batch) -> None:
+    """Raises Refusal STATE_CONFLICT when another call has brought another key since the receipts were opened."""
+    known = tx.worker(batch.worker.worker_id)
+    if known is not None and known.public_key not in (NO_KEY, batch.worker.public_key):
+        raise Refusal(Code.STATE_CONFLICT, "Another call of this machine came first.", "Call again.")
