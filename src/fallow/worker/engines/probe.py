@@ -92,7 +92,9 @@ def trial(engine: OciEngine) -> str:
         mount = Path(directory, "out")
         mount.mkdir()
         mount.chmod(0o777)
-        outcome, said = run_tiny(engine, Path(directory, "run"), mounts=(Mount(mount, "/out", True),))
+        # Where the limit is each process's own (rootless on cgroup v1), runc itself must fit into it.
+        mounts = (Mount(mount, "/out", True),)
+        outcome, said = run_tiny(engine, Path(directory, "run"), memory_bytes=256 << 20, mounts=mounts)
     return "" if outcome.end is End.EXITED and outcome.exit_code == 0 else said or f"exit code {outcome.exit_code}"
 
 
