@@ -1,5 +1,5 @@
 # make demo: a real job in containers.  make test: everything.  Both set up what they need.
-.PHONY: help setup demo test test-large check bench fuzz fuzz-http clean
+.PHONY: help setup demo test test-large check bench fuzz fuzz-http fuzz-boinc clean
 
 help:
 	@echo 'make demo    set up, build the embedding image, run a real job, show the verified result'
@@ -8,6 +8,7 @@ help:
 	@echo 'make bench   the benchmark table'
 	@echo 'make fuzz    60 seconds of simulated fleets'
 	@echo 'make fuzz-http   every described call, 500 made-up requests each'
+	@echo 'make fuzz-boinc  garbled calls of BOINC clients, 20,000 of each kind'
 	@echo 'make test-large  an upload of 5 GB'
 
 setup:
@@ -45,6 +46,11 @@ fuzz-http:
 	@scripts/packages.sh test
 	@scripts/setup.sh
 	FALLOW_FUZZ_EXAMPLES=500 .venv/bin/python -m pytest tests/web/test_openapi.py --timeout 7200
+
+fuzz-boinc:
+	@scripts/packages.sh test
+	@scripts/setup.sh
+	FALLOW_FUZZ_EXAMPLES=20000 .venv/bin/python -m pytest tests/protocols/boinc/test_mutations.py tests/boinc/test_fuzz.py --timeout 7200
 
 test-large:
 	@scripts/packages.sh test

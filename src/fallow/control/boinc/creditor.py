@@ -42,8 +42,9 @@ class Creditor:
         with self._store.transaction() as tx:
             rows = whole_chunks(tx.verdicts(BATCH), BATCH)
             hosts = tx.hosts_by_id([number for row in rows if (number := host_of(row.worker_id)) is not None])
-            self._judge(tx, rows, {host.host_id: host.account_id for host in hosts})
+            # Hosts before reputations: so do the machines' calls, and who locks the other way round locks them out.
             tx.grant_credit(_Grants(tx, rows, hosts, self._clock.now()).rows(), HALF_LIFE_SECONDS)
+            self._judge(tx, rows, {host.host_id: host.account_id for host in hosts})
             tx.forget_verdicts([row.verdict_id for row in rows])
         return bool(rows)
 

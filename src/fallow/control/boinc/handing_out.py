@@ -21,6 +21,7 @@ from fallow.core.words import Micros
 from fallow.settings import Settings
 from fallow.store.port import BoincResultRow, JobRow, Leased, ReputationRow, Tx
 
+_TASKS_MAX = 256  # in one call, however many processors a client says it has
 _UNKNOWN_SECONDS = 600.0  # what a task is taken to need where nothing was ever measured
 
 
@@ -47,6 +48,7 @@ class HandingOut:
         count = filling.tasks()
         if count <= 0:
             return [], "This machine has had its tasks for today; more after good answers, or tomorrow."
+        count = min(count, _TASKS_MAX)
         if met.host.no_engine_count:
             count = 1  # to see whether there is a container engine now
         volunteer = Volunteer(

@@ -10,12 +10,15 @@ import msgspec
 
 from fallow.control.boinc.users import BoincCaller
 from fallow.core.labels import label_of
+from fallow.core.refusals import Code, Refusal
 from fallow.core.volunteers import HostFacts
 from fallow.core.words import Micros, WorkerId
 from fallow.store.port import HostRow, Tx, WorkerRow
 
 NO_KEY = b""  # of a worker whose first answer has not come yet
+NEW_HOSTS_DAILY = 1000  # of an account; each has a quota and a record of its own
 _HOSTS_LOOKED_AT = 50
+_DAY_MICROS = 86_400_000_000
 _MERGES_MAX = 8
 
 
@@ -48,7 +51,7 @@ class Met:
 
 def meet(tx: Tx, who: BoincCaller, said: Introduction, workers: Mapping[WorkerId, WorkerRow], now: Micros) -> Met:
     """The host that calls, made if need be, and what it says kept. In a writing transaction. workers: that were read a
-    moment ago."""
+    moment ago. Raises Refusal TOO_MANY when the account makes too many machines."""
     known, copied = _known(tx, who, said)
     if known is None or known.host_id != said.host_id:
         said = replace(said, rpc_seqno=0)  # a client that is given a number counts its calls from 0 again
@@ -65,25 +68,28 @@ def _known(tx: Tx, who: BoincCaller, said: Introduction) -> tuple[HostRow | None
         if said.rpc_seqno < host.rpc_seqno:
             return None, True
         return host, False
-    if said.cpid and (same := tx.hosts_like(account_id, said.cpid)):
-        return same[0], False
-    if said.likeness:
-        alike = (each for each in tx.hosts_of(account_id, _HOSTS_LOOKED_AT) if each.likeness == said.likeness)
-        return next(alike, None), False
-    return None, False
+    same = tx.hosts_like(account_id, said.cpid) if said.cpid else []
+    if not same and said.likeness:
+        same = [each for each in tx.hosts_of(account_id, _HOSTS_LOOKED_AT) if each.likeness == said.likeness]
+    return tx.held_host(same[0].host_id) if same else None, False
 
 
 def _by_number(tx: Tx, account_id: str, host_id: int) -> HostRow | None:
     """The account's host of that number, or the one that it turned out to be. Somebody else's is nobody's."""
-    host = tx.host(host_id) if host_id > 0 else None
+    host = tx.held_host(host_id) if host_id > 0 else None
     for _ in range(_MERGES_MAX):
         if host is None or host.merged_into is None:
             break
-        host = tx.host(host.merged_into)
+        host = tx.held_host(host.merged_into)
     return host if host is not None and host.account_id == account_id else None
 
 
 def _made(tx: Tx, who: BoincCaller, said: Introduction, now: Micros) -> HostRow:
+    newest = tx.hosts_of(who.caller.account_id, NEW_HOSTS_DAILY)
+    if len(newest) == NEW_HOSTS_DAILY and newest[-1].created_at > now - _DAY_MICROS:
+        raise Refusal(
+            Code.TOO_MANY, f"The account has {NEW_HOSTS_DAILY} new machines today.", "Attach more of them tomorrow."
+        )
     return tx.add_host(
         HostRow(
             host_id=0,
@@ -131,7 +137,8 @@ def facts_of(host: HostRow) -> HostFacts:
 def _worker(
     tx: Tx, who: BoincCaller, host: HostRow, said: Introduction, known: WorkerRow | None, now: Micros
 ) -> WorkerRow:
-    known = known or tx.worker(host.worker_id)
+    if known is None or known.public_key == NO_KEY:  # another call may have brought its key since it was read
+        known = tx.worker(host.worker_id)
     row = WorkerRow(
         worker_id=host.worker_id,
         account_id=who.caller.account_id,

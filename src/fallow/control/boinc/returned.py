@@ -1,6 +1,6 @@
 """What came back: answers that a client uploaded and tasks that it reports, made into reports like any worker's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fallow.control.boinc.hosts import NO_KEY
@@ -9,6 +9,7 @@ from fallow.core.words import AttemptId, FailureClass, Micros, WorkerId
 from fallow.store.port import BoincResultRow, Store, WorkerRow
 
 ENGINE_FAULTS = frozenset({"engine_missing", "engine_broken"})
+_BYTES_MAX = 64 << 20  # of answers in one call; the rest is taken when the client reports it again
 _KEY_CHANGED = Failed(FailureClass.WORKER, "key_changed", "The machine signs with another key than before.")
 
 
@@ -22,16 +23,24 @@ class AnswerFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """answer: None when nothing (good) was uploaded. failed: what to say of attempts that have no answer.
+    size_bytes: of what was read."""
+
+    answer: AnswerFile | None
+    failed: Failed
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
-    """A task as its client reports it. answer: None when nothing (good) was uploaded. failed: what to say of attempts
-    that have no answer."""
+    """A task as its client reports it. brought: reads what it uploaded; asked only of the caller's own tasks."""
 
     result_id: int
     exit_status: int
     client_state: int
     elapsed_seconds: float
-    answer: AnswerFile | None
-    failed: Failed
+    brought: Callable[[], Brought]
 
 
 @dataclass(slots=True)
@@ -47,7 +56,7 @@ class Batch:
 class Sorted:
     """What a call brought. workers: whose tasks it reports, as they were. over: the results that end with it. pinned:
     workers whose key is known from now on; changed: that sign with another one. engine: what the runner found.
-    no_engine: why it could run nothing, "" if it could."""
+    no_engine: why it could run nothing, "" if it could. later: not looked at, for the client reports it again."""
 
     workers: dict[WorkerId, WorkerRow] = field(default_factory=dict)
     batches: dict[WorkerId, Batch] = field(default_factory=dict)
@@ -56,6 +65,7 @@ class Sorted:
     changed: list[WorkerId] = field(default_factory=list)
     engine: str = ""
     no_engine: str = ""
+    later: set[int] = field(default_factory=set)
 
 
 def sort_out(store: Store, account_id: str, returned: Sequence[Returned], inline_bytes_max: int, now: Micros) -> Sorted:
@@ -70,12 +80,18 @@ def sort_out(store: Store, account_id: str, returned: Sequence[Returned], inline
         workers = {name: worker for name in names if (worker := tx.worker(name)) and worker.account_id == account_id}
     found.workers = dict(workers)
     gathered: dict[WorkerId, list[Reported]] = {}
+    bytes_left = _BYTES_MAX
     for each in returned:
         row = rows.pop(each.result_id, None)  # a task that is reported twice in one call counts once
         if row is None or row.is_over or row.worker_id not in workers:
             continue
+        if bytes_left <= 0:
+            found.later.add(each.result_id)
+            continue
+        brought = each.brought()
+        bytes_left -= brought.size_bytes
         found.over.append(_ended(row, each, now))
-        gathered.setdefault(row.worker_id, []).extend(_reports(found, workers, row, each))
+        gathered.setdefault(row.worker_id, []).extend(_reports(found, workers, row, brought))
     for name, reports in gathered.items():
         opened = open_reports(reports, workers[name], inline_bytes_max)
         found.batches[name] = Batch(workers[name], name in found.pinned, opened)
@@ -92,7 +108,7 @@ def _ended(row: BoincResultRow, each: Returned, now: Micros) -> BoincResultRow:
     )
 
 
-def _reports(found: Sorted, workers: dict[WorkerId, WorkerRow], row: BoincResultRow, each: Returned) -> list[Reported]:
+def _reports(found: Sorted, workers: dict[WorkerId, WorkerRow], row: BoincResultRow, each: Brought) -> list[Reported]:
     """One for each attempt of the task."""
     answer = each.answer
     if answer is None:

@@ -4,6 +4,7 @@ Source: BOINC html/user/submit_rpc_handler.php, lib/boinc_submit.py.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,9 +42,12 @@ class Call:
         return [each.text.strip() for each in self.node.all(name)]
 
 
-def call_of(text: str) -> Call:
-    """Raises BadXml."""
-    root = parse(text)
+def call_of(text: str, check: Callable[[Call], object] | None = None) -> Call:
+    """Raises BadXml. check: is shown the beginning of a large call, and raises if the rest shall not be read."""
+    return _call(parse(text, None if check is None else lambda root: check(_call(root))))
+
+
+def _call(root: Node) -> Call:
     if not _NAME.match(root.name):
         raise BadXml("its root is no name of a call")
     return Call(root.name, root.word("authenticator"), root)

@@ -4,7 +4,7 @@ No document type, so no entities of anybody's own. Texts are kept as they are, b
 one of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 DEPTH_MAX: Final = 16
 ELEMENTS_MAX: Final = 1_000_000
+ELEMENTS_BEFORE_CHECK: Final = 10_000
 
 
 class BadXml(ValueError):
@@ -68,8 +69,9 @@ def as_number(word: str, name: str, default: float = 0.0) -> float:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[Node], object] | None) -> None:
         self.root: Node | None = None
+        self._check = check
         self._open: list[Node] = []
         self._count = 0
 
@@ -77,6 +79,8 @@ class _Reader:
         self._count += 1
         if self._count > ELEMENTS_MAX or len(self._open) >= DEPTH_MAX:
             raise BadXml("it has too many elements, or they are too deep")
+        if self._count == ELEMENTS_BEFORE_CHECK and self._check is not None and self.root is not None:
+            self._check(self.root)
         node = Node(name)
         if self._open:
             self._open[-1].children.append(node)
@@ -94,9 +98,10 @@ class _Reader:
         raise BadXml("it defines a document type")
 
 
-def parse(text: str) -> Node:
-    """The root. Raises BadXml."""
-    reader = _Reader()
+def parse(text: str, check: Callable[[Node], object] | None = None) -> Node:
+    """The root. Raises BadXml. check: is shown what there is of the root before a large tree is built, and raises if it
+    is not worth it."""
+    reader = _Reader(check)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.start

@@ -88,6 +88,13 @@ SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h
        h.credit_total, h.credit_average, h.credit_at
   FROM boinc_host AS h WHERE h.host_id = :host_id;
 
+-- held_host
+-- One host by its number, for who will change it.
+SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,
+       h.venue, h.merged_into, h.label_said, h.label_set, h.label_at, h.no_engine_count, h.no_engine_until,
+       h.credit_total, h.credit_average, h.credit_at
+  FROM boinc_host AS h WHERE h.host_id = :host_id;
+
 -- hosts_like
 -- An account's hosts of one cross-project id that are not merged, newest first.
 SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,

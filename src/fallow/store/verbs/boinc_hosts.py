@@ -30,6 +30,10 @@ class BoincHostVerbs(Verbs):
         row = self.session.one("host", {"host_id": host_id})
         return None if row is None else host_row_of(row)
 
+    def held_host(self, host_id: int) -> HostRow | None:
+        row = self.session.one("held_host", {"host_id": host_id})
+        return None if row is None else host_row_of(row)
+
     def hosts_by_id(self, host_ids: Sequence[int]) -> list[HostRow]:
         if not host_ids:
             return []

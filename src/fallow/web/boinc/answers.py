@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from fallow.control.boinc.returned import AnswerFile, Returned
+from fallow.control.boinc.returned import AnswerFile, Brought, Returned
+from fallow.control.boinc.uploads import UploadName
 from fallow.control.reports import Failed, Reported
 from fallow.core.words import AttemptId, FailureClass
 from fallow.protocols.boinc.messages import ClientResult
@@ -43,29 +44,34 @@ _DECODE: Final = msgspec.json.Decoder(_File).decode
 
 
 def returned(door: Door, result_id: int, said: ClientResult) -> Returned:
-    """What a client reports of one task, with what it uploaded. Reads the object store."""
-    failed = _failed(said)
-    answer = None
-    if said.client_state == _UPLOADED and said.exit_status == 0:
-        answer, wrong = _uploaded(door, result_id, said)
-        if answer is None:
-            failed = Failed(FailureClass.WORKER, "answer_unreadable", wrong)
+    """What a client reports of one task, and how to read what it uploaded."""
     return Returned(
         result_id=result_id,
         exit_status=said.exit_status,
         client_state=said.client_state,
         elapsed_seconds=said.elapsed_seconds,
-        answer=answer,
-        failed=failed,
+        brought=lambda: _brought(door, result_id, said),
     )
 
 
-def _uploaded(door: Door, result_id: int, said: ClientResult) -> tuple[AnswerFile | None, str]:
-    """(the answer, what is wrong with it)."""
+def _brought(door: Door, result_id: int, said: ClientResult) -> Brought:
+    """Reads the object store."""
+    if said.client_state != _UPLOADED or said.exit_status != 0:
+        return Brought(None, _failed(said))
     file = answer_file(door, result_id)
     data = door.boinc.uploads.read(file)
     if data is None:
-        return None, "The task's answer was never uploaded."
+        answer, wrong = None, "The task's answer was never uploaded."
+    else:
+        answer, wrong = _checked(file, said, data)
+    size_bytes = len(data or b"")
+    if answer is None:
+        return Brought(None, Failed(FailureClass.WORKER, "answer_unreadable", wrong), size_bytes)
+    return Brought(answer, _failed(said), size_bytes)
+
+
+def _checked(file: UploadName, said: ClientResult, data: bytes) -> tuple[AnswerFile | None, str]:
+    """(the answer, what is wrong with it)."""
     theirs = next((each for each in said.files if each.name == file.name), None)
     if theirs is not None and theirs.md5:
         same = theirs.size_bytes == len(data) and theirs.md5.lower() == _md5(data)

@@ -37,7 +37,7 @@ async def image(request: Request) -> Response:
 
 async def _answered(request: Request, answer: Callable[[Door, Task], Response]) -> Response:
     door, name = door_of(request), request.path_params["name"]
-    return await anyio.to_thread.run_sync(lambda: answer(door, _task(door, name)))
+    return await anyio.to_thread.run_sync(lambda: _opened(door, name, answer))
 
 
 def _task(door: Door, name: str) -> Task:
@@ -47,10 +47,16 @@ def _task(door: Door, name: str) -> Task:
     return door.boinc.tasks.one(result_id)
 
 
-def _leases(door: Door, task: Task) -> Response:
+def _opened(door: Door, name: str, answer: Callable[[Door, Task], Response]) -> Response:
+    """A ticket opens nothing any more when its task is over."""
+    task = _task(door, name)
     if task.result.is_over:
         over = Refusal(Code.ATTEMPT_OVER, "The task is over.", "Stop it.")
         return Response(refusal_body(over), HTTPStatus.GONE, media_type="application/json")
+    return answer(door, task)
+
+
+def _leases(door: Door, task: Task) -> Response:
     return Response(_ENCODE(Leases(leases_of(door, task.wanted))), media_type="application/json")
 
 

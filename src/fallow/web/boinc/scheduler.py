@@ -55,9 +55,13 @@ _NO_PROGRAM_SECONDS: Final = 86_400.0  # nothing will change soon
 _SOON_SECONDS: Final = 3600.0  # an operator may sign, an owner may change a preference
 _DOCKER_SINCE: Final = (8, 2, 0)  # clients that look for a container engine themselves
 _DISK_BYTES: Final = 2e9
+_RESULTS_MAX: Final = 1000  # of one call; what is not acknowledged is reported again
+_CORES_MAX: Final = 1024  # that a client is believed to have
+_ACCELERATORS_MAX: Final = 64
 _KINDS: Final = {"NVIDIA": "nvidia", "ATI": "amd"}
 _ENGINES: Final = {1: "docker", 2: "podman"}
 _CONTRACTS: Final = ("stream", "http", "files", "direct")
+_LATER: Final = (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL, Code.STATE_CONFLICT)
 _BAD_KEY: Final = "Invalid or missing account key.  To fix, remove and add this project."
 _OTHER_KEY: Final = (
     "This project signs its programs with another key than the one your client trusts. To fix, remove and add this "
@@ -89,15 +93,19 @@ def _answered(door: Door, body: bytes, master_url: str) -> bytes:
         if refusal.code in (Code.UNAUTHENTICATED, Code.FORBIDDEN):
             said = _BAD_KEY if refusal.code is Code.UNAUTHENTICATED else str(refusal)
             return render(_unanswered(door, said, urgent=True, seconds=_BAD_KEY_SECONDS))
-        if refusal.code in (Code.STORAGE_UNREACHABLE, Code.STORAGE_FULL, Code.TOO_MANY):
+        if refusal.code in _LATER:
             return render(replace(_unanswered(door, str(refusal)), is_down=True))
+        if refusal.code is Code.TOO_MANY:
+            return render(_unanswered(door, str(refusal), urgent=True, seconds=_BAD_KEY_SECONDS))
         raise
 
 
 def _call(door: Door, who: BoincCaller, request: SchedulerRequest, master_url: str) -> bytes:
     by_id = {number: name for name in request.held or () if (number := names.result_id_of(name)) is not None}
     strangers = tuple(name for name in request.held or () if names.result_id_of(name) is None)
-    reported = {number: result for result in request.results if (number := names.result_id_of(result.name)) is not None}
+    taken = request.results[:_RESULTS_MAX]
+    reported = {number: result for result in taken if (number := names.result_id_of(result.name)) is not None}
+    rest = (names.result_id_of(result.name) for result in request.results[_RESULTS_MAX:])
     program, why_none = _program(door, request)
     asked = Call(
         introduction=_introduction(request),
@@ -105,9 +113,11 @@ def _call(door: Door, who: BoincCaller, request: SchedulerRequest, master_url: s
         returned=[returned(door, number, result) for number, result in reported.items()],
         held=None if request.held is None else set(by_id),
         dont_send_work=request.dont_send_work,
+        later={number for number in rest if number is not None},
     )
     outcome = door.boinc.calls.call(who, asked, may_send=program is not None)
     _ring(door, outcome, reported)
+    acked = (result.name for result in taken if names.result_id_of(result.name) not in outcome.later)
     notices = [*outcome.notices, *([Notice(why_none, urgent=True)] if why_none else [])]
     reply = SchedulerReply(
         project_name=door.settings.boinc_name,
@@ -117,7 +127,7 @@ def _call(door: Door, who: BoincCaller, request: SchedulerRequest, master_url: s
         messages=tuple(Message(each.text, each.urgent) for each in notices),
         user=_user(who),
         host=_host(outcome),
-        acks=tuple(result.name for result in request.results),
+        acks=tuple(acked),
         aborts=(*strangers, *(by_id[number] for number in outcome.aborts)),
         aborts_if_not_started=tuple(by_id[number] for number in outcome.aborts_unstarted),
     )
@@ -203,7 +213,7 @@ def _ring(door: Door, outcome: Outcome, reported: Mapping[int, ClientResult]) ->
     if outcome.verdicts:
         for name in ("verifier-0", "answers", "transitioner", "creditor"):
             door.ring(name)
-    if large := [number for number, result in reported.items() if any(map(_is_object, result.files))]:
+    if large := [number for number in outcome.over if any(map(_is_object, reported[number].files))]:
         door.boinc.uploads.forget([answer_file(door, number) for number in large])
 
 
@@ -237,7 +247,7 @@ def _facts(request: SchedulerRequest) -> HostFacts:
         vendor=host.vendor[:100],
         model=host.model[:200],
         platform=oci_platform(request.platforms),
-        cores=max(1.0, float(int(host.cores * preferences.cores_fraction))),
+        cores=max(1.0, float(int(min(host.cores, _CORES_MAX) * preferences.cores_fraction))),
         flops=host.flops or 1e9,
         memory_bytes=int(host.memory_bytes * preferences.memory_fraction),
         disk_bytes=int(request.project_disk_bytes),
@@ -265,7 +275,7 @@ def _capability(request: SchedulerRequest, facts: HostFacts) -> str:
         slots=max(1, int(facts.cores)),
         engines=(facts.engine,) if facts.engine else ("podman", "docker"),
         contracts=_CONTRACTS,
-        accelerators=tuple(accelerators),
+        accelerators=tuple(accelerators[:_ACCELERATORS_MAX]),
         version="BOINC " + ".".join(map(str, request.client_version)),
     )
     return _ENCODE(said).decode()

@@ -51,7 +51,7 @@ async def job_file(request: Request) -> Response:
     asked = door.boinc.submitting
 
     def check(text: str) -> None:
-        call = call_of(text)
+        call = call_of(text, partial(_known, asked))
         _upload_names(files_call(call))
         _caller(asked, call).needs_owner()
 
@@ -70,9 +70,11 @@ async def job_file(request: Request) -> Response:
 
 def _called(asked: Submitting, text: str, calls: Mapping[str, Answer]) -> Response:
     try:
-        call = call_of(text)
+        call = call_of(text, partial(_known, asked))
     except BadXml as wrong:
         return _xml(reply.error(_NO_OP, BAD_XML, f"bad XML: {wrong}"))
+    except Refusal as refusal:
+        return _xml(reply.refused(_NO_OP, refusal))
     answer = calls.get(call.op)
     try:
         if answer is None:
@@ -87,6 +89,11 @@ def _called(asked: Submitting, text: str, calls: Mapping[str, Answer]) -> Respon
 def _caller(asked: Submitting, call: Call) -> Caller:
     if call.op == "ping" and not call.authenticator:  # it asks for nobody's things
         return Caller("", "", frozenset())
+    return _known(asked, call)
+
+
+def _known(asked: Submitting, call: Call) -> Caller:
+    """Whose call it is. Also asked before much of a large one is read: strangers shall not fill the memory."""
     try:
         return asked.users.identify(call.authenticator).caller
     except Refusal as refusal:

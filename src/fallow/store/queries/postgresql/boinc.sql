@@ -156,6 +156,14 @@ SELECT a.attempt_id, a.chunk_id, c.item_start, c.item_count, c.extent_start, c.e
 -- Their answers are in rows now. Differs because a set is an array here.
 DELETE FROM boinc_upload WHERE result_id = ANY(:ids::bigint[]);
 
+-- held_host
+-- One host by its number, locked. Differs because others may change it at the same moment.
+SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,
+       h.venue, h.merged_into, h.label_said, h.label_set, h.label_at, h.no_engine_count, h.no_engine_until,
+       h.credit_total, h.credit_average, h.credit_at
+  FROM boinc_host AS h WHERE h.host_id = :host_id
+   FOR NO KEY UPDATE;
+
 -- hosts_by_id
 -- Hosts by number. Differs because a set is an array here.
 SELECT h.host_id, h.worker_id, h.account_id, h.generation, h.cpid, h.likeness, h.rpc_seqno, h.rpc_at, h.created_at, h.facts,
