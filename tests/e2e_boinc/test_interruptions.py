@@ -89,6 +89,19 @@ def suspended_and_resumed(project: Project) -> None:
     assert finished_once(project, "suspended", 12) == ["valid"]
 
 
+def suspended_out_of_memory(project: Project) -> None:
+    """Where the owner wants no suspended programs in memory, the container is gone until the task goes on."""
+    account = project.account("out-of-memory")
+    project.submit(account, "out-of-memory", SLOWLY, 8, chunk_items=8)
+    client = project.attached("out-of-memory-pc", account, stays_in_memory=False)
+    task, labels = computing(client), labels_of(client)
+    assert containers(labels) == ["running"]
+    client.task(project.url, task, "suspend")
+    client.wait("the container to rest or go", lambda: containers(labels) in ([], ["paused"]))
+    client.task(project.url, task, "resume")
+    assert finished_once(project, "out-of-memory", 8) == ["valid"]
+
+
 def aborted(project: Project) -> None:
     """Nobody's fault is counted, and another machine computes the chunk."""
     account, client, task = started(project, "aborted", 8)
@@ -183,6 +196,7 @@ SCENARIOS = (
     killed_and_restarted,
     quit_and_restarted,
     suspended_and_resumed,
+    suspended_out_of_memory,
     aborted,
     detached_and_attached_again,
     restored_from_a_copy,
@@ -196,7 +210,7 @@ def together(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[T
     home = tmp_path_factory.mktemp("boinc") / "project"
     home.mkdir()
     project = Project(home, image, {"FALLOW_RETRY_SAME_SECONDS": "5", "FALLOW_BOINC_NO_ENGINE_SECONDS": "20"})
-    running = Together(project, SCENARIOS, at_once=8)
+    running = Together(project, SCENARIOS, at_once=len(SCENARIOS))
     yield running
     running.close()
     odd = {each.home.name: each.unparsed for each in project.clients if each.unparsed}
