@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fallow.control.boinc.outputs import contents
 from fallow.core.words import AttemptState, JobState
 from fallow.sim.boinc_host import Finished
 from tests.boinc.project import Project
@@ -162,3 +163,30 @@ def test_a_last_word_that_is_no_failure(project: Project) -> None:
         project.settle()
     finish_all(project.host("desk", "operators"), project)
     assert project.state("job-1") is JobState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"null",
+        b"[" * 100_000,
+        b"nan",
+        b"\xff",
+        b'{"files":null}',
+        b'{"files":{}}',
+        b'{"files":[null,1,"x",[],{"base64":"eA=="},{"path":[],"base64":"eA=="},{"path":"out","base64":7}]}',
+        b'{"files":[{"path":"out"}]}',
+        b'{"files":[{"path":"out","base64":"!"}]}',
+        b'{"files":[{"path":"out","base64":"\xc3\xa9"}]}',
+        b'{"error":{"code":"x"},"files":[{"path":"out","base64":"eA=="}]}',
+    ],
+)
+def test_an_answer_is_no_file_of_a_batch_unless_it_is_one(line: bytes) -> None:
+    assert [each for each in contents(line, ("out", "other")) if each not in (line, b"")] == []
+
+
+def test_the_files_of_an_answer_end_at_the_first_that_is_none() -> None:
+    line = b'{"files":[{"path":"b","base64":"!"},{"path":"a","base64":"eA=="},{"path":"c","base64":"eQ=="},7]}'
+    assert contents(line, ("a", "c", "b")) == [b"x", b"y"]
+    assert contents(line, ("a", "b", "c")) == [b"x"]

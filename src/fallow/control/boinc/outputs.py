@@ -222,19 +222,28 @@ class Outputs:
 def contents(line: bytes, names: tuple[str, ...]) -> list[bytes]:
     """The output files in an item's answer, in the order of the names; [] for an error. A file that the image did not
     write ends them: the numbers of those behind it would be wrong."""
-    answer: Any = json.loads(line) if line.strip() else {}
+    try:
+        answer: Any = json.loads(line) if line.strip() else {}
+    except (ValueError, RecursionError):
+        return []
     if not isinstance(answer, dict) or "error" in answer:
         return []
     files = answer.get("files")
     if not isinstance(files, list):
         return [line.rstrip(b"\n")]
-    by_name = {each["path"]: each["base64"] for each in files if isinstance(each, dict) and "base64" in each}
+    by_name = {each.get("path"): each.get("base64") for each in files if _is_file(each)}
     found = []
     for name in names:
-        if name not in by_name:
+        try:
+            found.append(base64.b64decode(by_name[name], validate=True))
+        except (KeyError, ValueError):
             break
-        found.append(base64.b64decode(by_name[name]))
     return found
+
+
+def _is_file(said: object) -> bool:
+    """A worker's word is checked line by line and no deeper: what an image wrote may be anything."""
+    return isinstance(said, dict) and isinstance(said.get("path"), str) and isinstance(said.get("base64"), str)
 
 
 def _number_of(row: AttemptRow) -> int:
