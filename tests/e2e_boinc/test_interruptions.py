@@ -209,7 +209,7 @@ SCENARIOS = (
 def together(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[Together]:
     home = tmp_path_factory.mktemp("boinc") / "project"
     home.mkdir()
-    project = Project(home, image, {"FALLOW_RETRY_SAME_SECONDS": "5", "FALLOW_BOINC_NO_ENGINE_SECONDS": "20"})
+    project = Project(home, image, {"FALLOW_RETRY_SAME_SECONDS": "5", "FALLOW_BOINC_NO_ENGINE_SECONDS": "8"})
     running = Together(project, SCENARIOS, at_once=len(SCENARIOS))
     yield running
     running.close()
