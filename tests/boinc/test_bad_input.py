@@ -271,6 +271,16 @@ def test_a_ticket_opens_nothing_when_its_task_is_over(project: Project) -> None:
     assert [project.ask("GET", url, b"")[0] for url in urls] == [410, 410]
 
 
+def test_a_ticket_of_a_machine_that_vanished_opens_no_image(project: Project) -> None:
+    project.submit("job-1", items=10)
+    ada = project.host("laptop", "ada")
+    said = ada.ticket(one_task(ada))
+    project.pass_time(40 * 86_400)
+    lease, image = (str(said[name]).removeprefix("http://testserver") for name in ("lease_url", "image_url"))
+    assert project.ask("GET", lease, b"") == (200, b'{"leases":[]}')
+    assert project.ask("GET", image, b"")[0] == 410
+
+
 # uploads
 
 

@@ -1,6 +1,7 @@
 """Which machine calls: numbers, copies, merges, keys of single machines, labels."""
 
 from fallow.core.words import AttemptState, JobState
+from fallow.sim.boinc_host import Finished
 from tests.boinc.project import Project
 from tests.boinc.test_calls import finish_all
 
@@ -35,6 +36,10 @@ def test_a_copied_state_is_another_machine(project: Project) -> None:
     assert set(copy.aborted()) == set(held), "what the first one computes, the copy need not"
     assert hosts(project) == [1, 2]
     assert copy.call().text_of("hostid") == "", "it has its number, and counts its calls from 0"
+    copy.done += [Finished(task, b"", exit_status=202, client_state=6) for task in held.values()]
+    reply = copy.call()
+    assert len(reply.all("result_ack")) == len(held)
+    assert project.counts("job-1")[AttemptState.LEASED] == len(held), "the first one goes on"
     finish_all(ada, project)
     finish_all(copy, project)
     assert project.state("job-1") is JobState.COMPLETED
@@ -66,7 +71,7 @@ def test_machines_that_look_alike_are_one_unless_several_clients_may_run(project
 def test_a_machines_own_key_is_good_for_that_machine_alone(project: Project) -> None:
     caller = project.system.keys.authenticate(project.key)
     row, key = project.system.door.people.worker_keys.create(caller, "for the laptop", "ada")
-    laptop = project.host("laptop", "ada", key=key) if False else project.host("laptop", "ada")
+    laptop = project.host("laptop", "ada")
     laptop.key = key
     laptop.call()
     assert hosts(project) == [1]
