@@ -48,9 +48,9 @@ def _task(door: Door, name: str) -> Task:
 
 
 def _opened(door: Door, name: str, answer: Callable[[Door, Task], Response]) -> Response:
-    """A ticket opens nothing any more when its task is over."""
+    """A ticket opens nothing any more when its task is over; no image, either, when nothing of it is wanted."""
     task = _task(door, name)
-    if task.result.is_over:
+    if task.result.is_over or (answer is _image and not task.wanted):
         over = Refusal(Code.ATTEMPT_OVER, "The task is over.", "Stop it.")
         return Response(refusal_body(over), HTTPStatus.GONE, media_type="application/json")
     return answer(door, task)

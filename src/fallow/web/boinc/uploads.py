@@ -16,6 +16,7 @@ from fallow.web.deps import Door, door_of
 from fallow.web.streams import in_upload_thread
 
 _HEAD_BYTES_MAX = 16 * 1024
+_LOOK_BYTES = 64 * 1024  # no head is longer, and nearly all answers are shorter
 _GOOD, _LATER, _NEVER = 0, 1, -1
 _STATUS = {Taken.KEPT: _GOOD, Taken.AGAIN: _LATER, Taken.NEVER: _NEVER}
 
@@ -23,9 +24,13 @@ _STATUS = {Taken.KEPT: _GOOD, Taken.AGAIN: _LATER, Taken.NEVER: _NEVER}
 async def upload(request: Request) -> Response:
     """A size query, or (a part of) a file. A body that breaks off is kept as far as it came."""
     door = door_of(request)
-    body, too_much = bytearray(), False
+    body, too_much, looked = bytearray(), False, False
     try:
         async for piece in request.stream():
+            if len(body) > _LOOK_BYTES and not looked:  # nothing large is held for who was never asked for it
+                looked = True
+                if (refused := _stranger(door, bytes(body))) is not None:
+                    return refused
             if len(body) + len(piece) > ANSWER_BYTES_MAX + _HEAD_BYTES_MAX:
                 too_much = True
                 break
@@ -35,6 +40,15 @@ async def upload(request: Request) -> Response:
     if too_much:
         return _said(_NEVER, f"The file is larger than {ANSWER_BYTES_MAX} bytes.")
     return await in_upload_thread(lambda: _answered(door, bytes(body)), None)
+
+
+def _stranger(door: Door, body: bytes) -> Response | None:
+    """What to say to who sends something that was never asked for."""
+    try:
+        known = named(door, parse_upload_head(body).name)
+    except Unreadable as wrong:
+        return _said(_NEVER, str(wrong))
+    return None if known is not None else _said(_NEVER, "That file was never asked for.")
 
 
 def _answered(door: Door, body: bytes) -> Response:
