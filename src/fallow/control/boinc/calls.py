@@ -96,7 +96,14 @@ class Calls:
         who.caller.needs(Scope.WORK, Scope.SUBMIT)
         account_id = who.caller.account_id
         now = self._clock.now()
-        found = sort_out(self._store, account_id, call.returned, self._settings.inline_bytes_max, now)
+        found = sort_out(
+            self._store,
+            account_id,
+            call.introduction.host_id,
+            call.returned,
+            self._settings.inline_bytes_max,
+            now,
+        )
         with self._store.transaction() as tx:
             outcome = self._meet(tx, who, call, found, now)
             self._take(tx, outcome, found, now)

@@ -68,9 +68,15 @@ class Sorted:
     later: set[int] = field(default_factory=set)
 
 
-def sort_out(store: Store, account_id: str, returned: Sequence[Returned], inline_bytes_max: int, now: Micros) -> Sorted:
+def sort_out(
+    store: Store, account_id: str, host_id: int, returned: Sequence[Returned], inline_bytes_max: int, now: Micros
+) -> Sorted:
     """Reads what was sent and opens the receipts: all that needs no lock. A task of somebody else's, one that nobody
-    was sent, and one that was reported before are passed over."""
+    was sent, and one that was reported before are passed over.
+
+    host_id: who says so. An answer is welcome from any machine of the account; that a task failed, only the one that
+    was sent it can say: a copy of its state, told to stop, must not stop it there too.
+    """
     found = Sorted()
     if not returned:
         return found
@@ -89,6 +95,8 @@ def sort_out(store: Store, account_id: str, returned: Sequence[Returned], inline
             found.later.add(each.result_id)
             continue
         brought = each.brought()
+        if brought.answer is None and row.host_id != host_id:
+            continue
         bytes_left -= brought.size_bytes
         found.over.append(_ended(row, each, now))
         gathered.setdefault(row.worker_id, []).extend(_reports(found, workers, row, brought))
