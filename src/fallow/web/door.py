@@ -28,6 +28,7 @@ from fallow.web import (
 from fallow.web.boinc import rest as boinc
 from fallow.web.boinc.app import build_boinc
 from fallow.web.boinc.attach import to_master
+from fallow.web.boinc.hot import Hot
 from fallow.web.bounds import Bounds
 from fallow.web.deps import Door
 from fallow.web.description import Describing
@@ -57,7 +58,7 @@ def build_app(door: Door) -> ASGIApp:
     )
     app.exception_handlers.update(handlers())
     app.state.door = door
-    return Edge(app, door.counters)
+    return Edge(Hot(app) if door.settings.boinc else app, door.counters)
 
 
 def _plain_routes(described: FastAPI) -> list[BaseRoute]:

@@ -30,12 +30,13 @@ _TAG: Final = re.compile(r'"[^"]*"|\*')
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """etag: changes when the bytes do. body: so many bytes from an offset; raises at the call when there are none."""
+    """etag: changes when the bytes do. body: so many bytes from an offset, all at once or piece by piece; raises at the
+    call when there are none."""
 
     size_bytes: int
     etag: str
     cached: str
-    body: Callable[[int, int], Iterator[bytes]]
+    body: Callable[[int, int], bytes | Iterator[bytes]]
 
 
 async def program(request: Request) -> Response:
@@ -44,7 +45,9 @@ async def program(request: Request) -> Response:
 
 
 async def ticket(request: Request) -> Response:
-    """A task's input file, in the one directory that its name says."""
+    """A task's input file, in the one directory that its name says. One that was made a moment ago needs no thread."""
+    if door_of(request).boinc.tickets.kept(request.path_params["name"]) is not None:
+        return _answer(request, _ticket)
     return await _answered(request, _ticket)
 
 
@@ -79,7 +82,7 @@ def _ticket(door: Door, request: Request) -> _File:
         raise _never_ours()
     data = door.boinc.tickets.bytes_of(name)
     return _File(
-        len(data), f'"{sha256(data).hexdigest()}"', _PRIVATE, lambda start, length: iter((data[start:][:length],))
+        len(data), f'"{sha256(data).hexdigest()}"', _PRIVATE, lambda start, length: data[start : start + length]
     )
 
 
@@ -115,6 +118,8 @@ def _served(request: Request, file: _File) -> Response:
     status = HTTPStatus.OK if span is None else HTTPStatus.PARTIAL_CONTENT
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
+    if isinstance(body, bytes):
+        return Response(body, status, headers)
     return StreamingResponse(body, status, headers)
 
 

@@ -1,6 +1,7 @@
 """What a runner asks when it starts: its task's leases, with URLs that are good now, and the parts of its image."""
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 import anyio.to_thread
@@ -15,6 +16,7 @@ from fallow.core.refusals import Code, Refusal
 from fallow.core.words import Scope
 from fallow.protocols.rest import work as wire
 from fallow.protocols.rest.refusals import refusal_body
+from fallow.web.boinc.threads import in_small_thread
 from fallow.web.deps import Door, door_of
 from fallow.web.work import leases_of
 
@@ -28,16 +30,15 @@ class Leases(msgspec.Struct, frozen=True):
 
 
 async def lease(request: Request) -> Response:
-    return await _answered(request, _leases)
+    return await in_small_thread(_to_do(request, _leases))
 
 
 async def image(request: Request) -> Response:
-    return await _answered(request, _image)
+    return await anyio.to_thread.run_sync(_to_do(request, _image))  # looks into the object store
 
 
-async def _answered(request: Request, answer: Callable[[Door, Task], Response]) -> Response:
-    door, name = door_of(request), request.path_params["name"]
-    return await anyio.to_thread.run_sync(lambda: _opened(door, name, answer))
+def _to_do(request: Request, answer: Callable[[Door, Task], Response]) -> Callable[[], Response]:
+    return partial(_opened, door_of(request), request.path_params["name"], answer)
 
 
 def _task(door: Door, name: str) -> Task:

@@ -3,9 +3,7 @@
 Hot: one visit to a thread; the body is read raw, whatever its Content-Type says.
 """
 
-import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -44,11 +42,11 @@ from fallow.protocols.rest import work as wire
 from fallow.store.port import AppVersionRow, Earned
 from fallow.web.boinc.answers import returned
 from fallow.web.boinc.task_xml import task_xml
+from fallow.web.boinc.threads import in_call_thread
 from fallow.web.boinc.uploads import answer_file
 from fallow.web.deps import Door, door_of
 from fallow.web.streams import bounded_body
 
-_threads: Final = ThreadPoolExecutor(4, "fallow-boinc")  # more would only wait for the same lock and the same rows
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BAD_KEY_SECONDS: Final = 3600.0
 _NO_PROGRAM_SECONDS: Final = 86_400.0  # nothing will change soon
@@ -77,7 +75,7 @@ async def call(request: Request) -> Response:
     except Refusal as refusal:
         return _xml(_unanswered(door, str(refusal)))
     master = f"{request.url.scheme}://{request.url.netloc}/boinc/"
-    answer = await asyncio.get_running_loop().run_in_executor(_threads, partial(_answered, door, body, master))
+    answer = await in_call_thread(partial(_answered, door, body, master))
     return Response(answer, media_type="text/xml")
 
 

@@ -1,6 +1,8 @@
 """A task's input file: what its runner must know to ask for the rest. Its bytes never change while the task lives."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final
 
 import msgspec
@@ -13,16 +15,19 @@ from fallow.settings import Settings
 from fallow.store.port import Leased
 
 TICKET_VERSION: Final = 1
+_KEPT: Final = 1024  # of the newest: a client fetches its ticket right after the call that named it
 _ENCODE: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Tickets:
-    """Makes tickets, for the reply that names one and for the client that fetches it."""
+    """Makes tickets, for the reply that names one and for the client that fetches it. Safe to use from many threads."""
 
     def __init__(self, tasks: Tasks, settings: Settings, secret: bytes) -> None:
         self._tasks = tasks
         self._settings = settings
         self._secret = secret
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
 
     def name(self, result_id: int) -> str:
         return names.file_name("ticket", result_id, names.token_of(self._secret, result_id))
@@ -30,7 +35,7 @@ class Tickets:
     def ticket(self, job_id: str, result_id: int, worker_id: str, chunks: Sequence[Leased]) -> bytes:
         """The bytes, as JSON."""
         base, name = f"{self._settings.base_url}/boinc", self.name(result_id)
-        return _ENCODE(
+        made = _ENCODE(
             {
                 "ticket_version": TICKET_VERSION,
                 "result": names.result_name(job_id, result_id),
@@ -50,9 +55,20 @@ class Tickets:
                 ],
             }
         )
+        with self._lock:
+            self._kept[name] = made
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+    def kept(self, name: str) -> bytes | None:
+        """A ticket that this process made a moment ago; None: bytes_of() may know it."""
+        return self._kept.get(name)
 
     def bytes_of(self, name: str) -> bytes:
         """A ticket by its file's name. Raises Refusal NOT_FOUND."""
+        if (made := self.kept(name)) is not None:
+            return made
         result_id = self.result_of(name)
         if result_id is None:
             raise Refusal(Code.NOT_FOUND, "There is no such file.")

@@ -7,16 +7,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fallow.control.boinc.uploads import ANSWER_BYTES_MAX, Taken, UploadName
+from fallow.control.boinc.uploads import ANSWER_BYTES_MAX, ROW_BYTES_MAX, Taken, UploadName
 from fallow.core.refusals import Refusal
 from fallow.protocols.boinc import names
 from fallow.protocols.boinc.uploads import SizeQuery, Upload, parse_upload_head, reply
 from fallow.protocols.boinc.xml import Unreadable
+from fallow.web.boinc.threads import in_small_thread
 from fallow.web.deps import Door, door_of
 from fallow.web.streams import in_upload_thread
 
 _HEAD_BYTES_MAX = 16 * 1024
 _LOOK_BYTES = 64 * 1024  # no head is longer, and nearly all answers are shorter
+_UPLOAD = b"<file_upload>"
 _GOOD, _LATER, _NEVER = 0, 1, -1
 _STATUS = {Taken.KEPT: _GOOD, Taken.AGAIN: _LATER, Taken.NEVER: _NEVER}
 
@@ -39,7 +41,10 @@ async def upload(request: Request) -> Response:
         pass  # what came is kept below; nobody reads the answer
     if too_much:
         return _said(_NEVER, f"The file is larger than {ANSWER_BYTES_MAX} bytes.")
-    return await in_upload_thread(lambda: _answered(door, bytes(body)), None)
+    whole = bytes(body)
+    if len(whole) <= ROW_BYTES_MAX and _UPLOAD in whole:  # it becomes a row; others ask or write the object store
+        return await in_small_thread(lambda: _answered(door, whole))
+    return await in_upload_thread(lambda: _answered(door, whole), None)
 
 
 def _stranger(door: Door, body: bytes) -> Response | None:
