@@ -15,6 +15,7 @@ from fallow.core.lifecycle import AttemptEvent
 from fallow.core.receipt import Receipt, unseal
 from fallow.core.refusals import Code, Refusal
 from fallow.core.trace import Timed
+from fallow.core.volunteer_ids import host_of
 from fallow.core.words import AttemptId, AttemptState, Contract, FailureClass, InputFormat, WorkerId
 from fallow.store.port import WorkerRow
 
@@ -178,11 +179,17 @@ def judge(
 
 
 def _has_answered(case: Case, attempt: Attempt) -> bool:
-    """Whether another attempt of the same worker has an answer that may count, late as it came."""
+    """Whether another attempt of the same worker has an answer that may count, late as it came. A volunteer's machine
+    that signs with a new key is a new worker, and still the same machine."""
+    machine = _machine(attempt.worker_id)
     return any(
-        a.worker_id == attempt.worker_id and a.attempt_id != attempt.attempt_id and a.state in _ANSWERED
+        a.attempt_id != attempt.attempt_id and a.state in _ANSWERED and _machine(a.worker_id) == machine
         for a in case.attempts
     )
+
+
+def _machine(worker_id: WorkerId | None) -> WorkerId | int | None:
+    return worker_id if worker_id is None else host_of(worker_id) or worker_id
 
 
 def _second_answer(attempt: Attempt) -> tuple[Verdict, list[Change]]:

@@ -162,11 +162,18 @@ def _worker(
 
 
 def succeed(tx: Tx, host: HostRow, worker: WorkerRow) -> tuple[HostRow, WorkerRow]:
-    """The machine signs with another key than before: it is a new worker, with everything still to prove."""
+    """The machine signs with another key than before: it is a new worker, with everything still to prove. What was held
+    against it stays: its rest, and what it had of today's tasks."""
     generation = host.generation + 1
     worker_id = WorkerId(f"b-{host.host_id}.{generation}")
     heir = replace(host, generation=generation, worker_id=worker_id)
     tx.save_host(heir)
-    fresh = replace(worker, worker_id=worker_id, public_key=NO_KEY, failures=0, backoff_until=Micros(0))
+    fresh = replace(worker, worker_id=worker_id, public_key=NO_KEY)
     tx.save_worker(fresh)
+    tx.save_reputations(
+        [
+            replace(row, worker_id=worker_id, valid=0, invalid=0, errored=0, valid_in_row=0)
+            for row in tx.reputations(worker.worker_id)
+        ]
+    )
     return heir, fresh
