@@ -55,3 +55,47 @@ def test_a_new_key_is_no_end_of_a_rest(project: Project) -> None:
     assert work_with(ada, project, b"2" * 32) == 0
     project.pass_time(400)
     assert work_with(ada, project, b"2" * 32) == 1
+
+
+def test_a_client_that_always_forgets_its_task_does_not_keep_it(project: Project) -> None:
+    """It is sent again with more time, but not for ever."""
+    project.submit("job-1", items=10)
+    ada, began = project.host("laptop", "ada"), project.clock.now() / 1e6
+    ada.call(1.0, 1.0)
+    first = list(ada.held)
+    for _ in range(200):
+        [task] = ada.held.values()
+        project.pass_time(max(60.0, (task.deadline - project.clock.now() / 1e6) * 0.8))
+        ada.held.clear()
+        ada.call(0.0, 0.0)
+        if not ada.held:
+            break
+        assert list(ada.held) == first
+        assert ada.held[first[0]].deadline <= began + 7 * 86_400
+    assert not ada.held
+    project.pass_time(60)
+    assert AttemptState.LEASED not in project.counts("job-1")
+    finish_all(project.host("desk", "operators"), project)
+    assert project.state("job-1") is JobState.COMPLETED
+
+
+def test_an_erased_job_is_taken_back(project: Project) -> None:
+    project.submit("job-1", items=10)
+    ada = project.host("laptop", "ada")
+    ada.call(1.0, 1.0)
+    [task] = ada.held.values()
+    done = ada.run(task, project.clock.now())
+    answer = project.http.post("/api/jobs/job-1/cancel", headers=project.bearer)
+    assert answer.status_code < 300, answer.text
+    project.settle()
+    assert ada.leases(task) == []
+    answer = project.http.delete("/api/jobs/job-1", headers=project.bearer)
+    assert answer.status_code < 300, answer.text
+    project.settle()
+    assert ada.upload(done).text_of("status") == "-1"
+    assert project.ask("GET", f"/boinc/lease/{task.ticket_url.rpartition('/')[2]}", b"")[0] == 404
+    ada.call()
+    assert ada.aborted() == [task.name]
+    assert task.name not in ada.held
+    ada.done.append(done)
+    assert [each.text_of("name") for each in ada.call().all("result_ack")] == [task.name]

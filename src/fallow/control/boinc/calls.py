@@ -211,7 +211,7 @@ class Calls:
             if call.dont_send_work or rests or row.worker_id != outcome.met.host.worker_id:
                 self._give_up(tx, outcome.met.host, row, leased[row.worker_id], now)
                 continue
-            until = Micros(now + (row.deadline - row.sent_at) // 2)
+            until = min(Micros(now + (row.deadline - row.sent_at) // 2), self._latest(row))
             if until > row.deadline:
                 held = [each for each in row.attempts if each in leased[row.worker_id]]
                 tx.extend(row.worker_id, held, until)
@@ -220,6 +220,10 @@ class Calls:
                 outcome.resent.append(task_of(tx, replace(row, deadline=max(until, row.deadline))))
             except Refusal:  # its job is erased: there is nothing to run
                 tx.end_results([replace(row, over_at=now)])
+
+    def _latest(self, row: BoincResultRow) -> Micros:
+        """Who forgets its tasks again and again does not keep them for ever."""
+        return Micros(row.sent_at + int(self._settings.boinc_deadline_seconds_max * 1e6))
 
     def _give_up(self, tx: Tx, host: HostRow, row: BoincResultRow, leased: Collection[AttemptId], now: Micros) -> None:
         attempts = [each for each in row.attempts if each in leased]
