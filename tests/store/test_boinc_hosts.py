@@ -89,6 +89,11 @@ def test_results_are_sent_moved_and_ended(store: Store) -> None:
         ]
         assert tx.boinc_result(numbers[0]) == sent[0]
         assert tx.boinc_result(999) is None
+        assert tx.boinc_results([numbers[1], 999, numbers[0]]) == {numbers[0]: sent[0], numbers[1]: sent[1]}
+        assert tx.boinc_results([]) == {}
+        assert tx.keep_upload(numbers[0], b"one")
+        assert tx.answer_uploads([numbers[1], numbers[0]]) == {numbers[0]: b"one"}
+        assert tx.answer_uploads([]) == {}
         assert [each.result_id for each in tx.results_sent(1)] == [numbers[0], numbers[1], number]
         tx.move_deadline(numbers[1], Micros(LATER + 5))
         ended = replace(sent[0], over_at=LATER, exit_status=-177, client_state=3, elapsed_seconds=12.5)

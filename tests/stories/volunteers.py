@@ -11,7 +11,7 @@ from fallow.control.boinc.calls import Call, Calls, Outcome
 from fallow.control.boinc.creditor import Creditor
 from fallow.control.boinc.handing_out import Given, HandingOut
 from fallow.control.boinc.hosts import Introduction
-from fallow.control.boinc.returned import AnswerFile, Returned
+from fallow.control.boinc.returned import AnswerFile, Brought, Returned
 from fallow.control.boinc.users import BoincCaller, BoincUsers
 from fallow.control.passwords import Passwords
 from fallow.control.reports import Failed, Reported
@@ -132,7 +132,7 @@ class SimVolunteer(SimWorker):
 
     def _returned(self, result_id: int) -> Returned:
         answer = AnswerFile(self.identity.public_key, "podman 4.3.1", tuple(self.done[result_id]))
-        return Returned(result_id, 0, 5, 1.0, answer, _LOST)
+        return Returned(result_id, 0, 5, 1.0, lambda _row: Brought(answer, _LOST))
 
     def _finish(self, server: Server, now: Micros) -> None:
         for attempt_id, each in list(self.running.items()):

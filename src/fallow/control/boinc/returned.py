@@ -10,6 +10,7 @@ from fallow.store.port import BoincResultRow, Store, WorkerRow
 
 ENGINE_FAULTS = frozenset({"engine_missing", "engine_broken"})
 _BYTES_MAX = 64 << 20  # of answers in one call; the rest is taken when the client reports it again
+_ROWS_MAX = 256  # answers that are read at once: 16 MiB
 _KEY_CHANGED = Failed(FailureClass.WORKER, "key_changed", "The machine signs with another key than before.")
 
 
@@ -34,13 +35,14 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A task as its client reports it. brought: reads what it uploaded; asked only of the caller's own tasks."""
+    """A task as its client reports it. brought: reads what it uploaded, when that is not at hand already; asked only of
+    the caller's own tasks."""
 
     result_id: int
     exit_status: int
     client_state: int
     elapsed_seconds: float
-    brought: Callable[[], Brought]
+    brought: Callable[[bytes | None], Brought]
 
 
 @dataclass(slots=True)
@@ -81,9 +83,11 @@ def sort_out(
     if not returned:
         return found
     with store.reading() as tx:
-        rows = {each.result_id: tx.boinc_result(each.result_id) for each in returned}
-        names = {row.worker_id for row in rows.values() if row is not None and not row.is_over}
+        rows = tx.boinc_results(list({each.result_id for each in returned}))
+        names = {row.worker_id for row in rows.values() if not row.is_over}
         workers = {name: worker for name in names if (worker := tx.worker(name)) and worker.account_id == account_id}
+        own = [key for key, row in rows.items() if not row.is_over and row.worker_id in workers]
+        small = tx.answer_uploads(own[:_ROWS_MAX])
     found.workers = dict(workers)
     gathered: dict[WorkerId, list[Reported]] = {}
     bytes_left = _BYTES_MAX
@@ -94,7 +98,7 @@ def sort_out(
         if bytes_left <= 0:
             found.later.add(each.result_id)
             continue
-        brought = each.brought()
+        brought = each.brought(small.get(each.result_id))
         if brought.answer is None and row.host_id != host_id:
             continue
         bytes_left -= brought.size_bytes

@@ -142,6 +142,12 @@ SELECT result_id, host_id, worker_id, job_key, attempts, sent_at, deadline, seco
        client_state, elapsed_seconds
   FROM boinc_result WHERE result_id = :result_id;
 
+-- boinc_results
+-- Several results.
+SELECT r.result_id, r.host_id, r.worker_id, r.job_key, r.attempts, r.sent_at, r.deadline, r.seconds_estimated, r.over_at,
+       r.exit_status, r.client_state, r.elapsed_seconds
+  FROM json_each(:ids) AS i CROSS JOIN boinc_result AS r ON r.result_id = i.value;
+
 -- results_sent
 -- What a host holds, oldest first.
 SELECT result_id, host_id, worker_id, job_key, attempts, sent_at, deadline, seconds_estimated, over_at, exit_status,
@@ -174,6 +180,10 @@ SELECT r.result_id, :data FROM boinc_result AS r WHERE r.result_id = :result_id 
 -- answer_upload
 -- An answer file.
 SELECT u.data FROM boinc_upload AS u WHERE u.result_id = :result_id;
+
+-- answer_uploads
+-- Several answer files.
+SELECT u.result_id, u.data FROM json_each(:ids) AS i CROSS JOIN boinc_upload AS u ON u.result_id = i.value;
 
 -- forget_uploads
 -- Their answers are in rows now.

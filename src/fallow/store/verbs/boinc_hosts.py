@@ -98,6 +98,10 @@ class BoincHostVerbs(Verbs):
         row = self.session.one("boinc_result", {"result_id": result_id})
         return None if row is None else _result_of(row)
 
+    def boinc_results(self, result_ids: Sequence[int]) -> dict[int, BoincResultRow]:
+        rows = self.session.all("boinc_results", {"ids": list(result_ids)}) if result_ids else []
+        return {row[0]: _result_of(row) for row in rows}
+
     def results_sent(self, host_id: int) -> list[BoincResultRow]:
         return [_result_of(row) for row in self.session.all("results_sent", {"host_id": host_id})]
 
@@ -121,6 +125,10 @@ class BoincHostVerbs(Verbs):
     def answer_upload(self, result_id: int) -> bytes | None:
         row = self.session.one("answer_upload", {"result_id": result_id})
         return None if row is None else bytes(row[0])
+
+    def answer_uploads(self, result_ids: Sequence[int]) -> dict[int, bytes]:
+        rows = self.session.all("answer_uploads", {"ids": list(result_ids)}) if result_ids else []
+        return {row[0]: bytes(row[1]) for row in rows}
 
     def forget_uploads(self, result_ids: Sequence[int]) -> None:
         if result_ids:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -50,16 +51,17 @@ def returned(door: Door, result_id: int, said: ClientResult) -> Returned:
         exit_status=said.exit_status,
         client_state=said.client_state,
         elapsed_seconds=said.elapsed_seconds,
-        brought=lambda: _brought(door, result_id, said),
+        brought=partial(_brought, door, result_id, said),
     )
 
 
-def _brought(door: Door, result_id: int, said: ClientResult) -> Brought:
-    """Reads the object store."""
+def _brought(door: Door, result_id: int, said: ClientResult, data: bytes | None) -> Brought:
+    """data: what was uploaded; None: it is looked for, also in the object store."""
     if said.client_state != _UPLOADED or said.exit_status != 0:
         return Brought(None, _failed(said))
     file = answer_file(door, result_id)
-    data = door.boinc.uploads.read(file)
+    if data is None:
+        data = door.boinc.uploads.read(file)
     if data is None:
         answer, wrong = None, "The task's answer was never uploaded."
     else:

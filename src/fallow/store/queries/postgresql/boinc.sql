@@ -19,6 +19,16 @@ SELECT r.host_id, r.worker_id, r.job_key, r.attempts, r.sent_at, r.deadline, r.s
        sent_at bigint, deadline bigint, seconds_estimated double precision)
 RETURNING result_id;
 
+-- boinc_results
+-- Several results. Differs because a set is an array here.
+SELECT result_id, host_id, worker_id, job_key, attempts, sent_at, deadline, seconds_estimated, over_at, exit_status,
+       client_state, elapsed_seconds
+  FROM boinc_result WHERE result_id = ANY(:ids::bigint[]);
+
+-- answer_uploads
+-- Several answer files. Differs because a set is an array here.
+SELECT u.result_id, u.data FROM boinc_upload AS u WHERE u.result_id = ANY(:ids::bigint[]);
+
 -- end_results
 -- Results are over. Differs because a set is one statement here.
 UPDATE boinc_result AS o SET state = 'over', over_at = r.over_at, exit_status = r.exit_status,
