@@ -54,8 +54,11 @@ class JobOptions:
         typer.Option(help="With a quorum: a chunk's answers from one vendor or model of machine."),
     ] = "none"
     distinct: Annotated[
-        Literal["worker", "account"], typer.Option(help="With a quorum: a chunk's answers from different ones.")
-    ] = "worker"
+        Literal["worker", "account"] | None,
+        typer.Option(
+            help="With a quorum: a chunk's answers from different ones. Default: worker; account with --volunteers."
+        ),
+    ] = None
     volunteers: Annotated[
         bool, typer.Option("--volunteers", help="Strangers' BOINC machines may run it, and see image and items.")
     ] = False
@@ -165,7 +168,7 @@ def request_fields(options: JobOptions) -> dict[str, Any]:
     replication = {
         "adaptive": options.adaptive or None,
         "homogeneous": options.homogeneous if options.homogeneous != "none" else None,
-        "distinct": options.distinct if options.distinct != "worker" else None,
+        "distinct": options.distinct,
     }
     needs = {
         "cores": options.cores,

@@ -84,6 +84,26 @@ def test_who_may_answer_and_with_whom():
 
 
 @pytest.mark.parametrize(
+    ("verify", "volunteers", "said", "distinct"),
+    [
+        ("quorum:2", True, {}, Distinct.ACCOUNT),
+        ("quorum:2", True, {"distinct": "worker"}, Distinct.WORKER),
+        ("quorum:2", False, {}, Distinct.WORKER),
+        ("quorum:1", True, {}, Distinct.WORKER),
+        ("hash", True, {}, Distinct.WORKER),
+    ],
+)
+def test_among_strangers_nobody_agrees_with_himself_unless_the_job_says_so(verify, volunteers, said, distinct):
+    asked = {
+        "input_uri": "x",
+        "verify": verify,
+        "replication": said,
+        "requirements": {"volunteers": volunteers},
+    }
+    assert submission_of(JobRequest.model_validate(asked)).verify.distinct is distinct
+
+
+@pytest.mark.parametrize(
     "wrong", [{"homogeneous": "driver"}, {"distinct": "owner"}, {"adaptive": "perhaps"}, {"quorum": 2}]
 )
 def test_an_unknown_rule_between_answers_is_none(wrong):

@@ -66,12 +66,13 @@ class ReplicationRequest(_Message):
     """Who may answer a chunk together, beside the quorum of `verify`.
 
     adaptive: one answer is enough where a trusted worker gave it. homogeneous: all answers to a chunk from machines of
-    one vendor or model of processor and accelerator. distinct: never two answers of one worker, or of one account.
+    one vendor or model of processor and accelerator. distinct: never two answers of one worker,
+    or of one account; where it is not said, of one account if the job is for volunteers.
     """
 
     adaptive: bool = False
     homogeneous: Literal["none", "vendor", "model"] = "none"
-    distinct: Literal["worker", "account"] = "worker"
+    distinct: Literal["worker", "account"] | None = None
 
 
 class RetryRequest(_Message):

@@ -67,13 +67,20 @@ def submission_of(request: JobRequest) -> Submission:
 
 
 def _policy(request: JobRequest) -> VerifyPolicy:
-    asked = request.replication
+    asked, policy = request.replication, parse_verify(request.verify)
+    usual = usual_distinct(policy, volunteers=request.requirements.volunteers)
     return replace(
-        parse_verify(request.verify),
+        policy,
         adaptive=asked.adaptive,
         homogeneous=Homogeneous(asked.homogeneous),
-        distinct=Distinct(asked.distinct),
+        distinct=Distinct(asked.distinct) if asked.distinct else usual,
     )
+
+
+def usual_distinct(policy: VerifyPolicy, *, volunteers: bool) -> Distinct:
+    """Who must differ where the request does not say: among strangers nobody may agree with his own second machine."""
+    several = policy.method is VerifyMethod.QUORUM and policy.quorum > 1
+    return Distinct.ACCOUNT if volunteers and several else Distinct.WORKER
 
 
 def parse_verify(text: str) -> VerifyPolicy:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from fallow.core.job import MIB, JobSpec, Limits, RetryPolicy, VerifyMethod, VerifyPolicy
 from fallow.core.refusals import Code, Refusal
 from fallow.protocols.rest.jobs import JobRequest
-from fallow.protocols.rest.submissions import verify_text
+from fallow.protocols.rest.submissions import usual_distinct, verify_text
 
 TEXT_MAX: Final = 100_000  # characters of one field
 FIELDS: Final = (
@@ -281,8 +281,8 @@ def _number(value: float | None) -> str:
     return "" if not value else f"{value:.12g}"
 
 
-def _replication(policy: VerifyPolicy) -> dict[str, Any]:
-    usual = VerifyPolicy()
+def _replication(policy: VerifyPolicy, volunteers: bool) -> dict[str, Any]:
+    usual = VerifyPolicy(distinct=usual_distinct(policy, volunteers=volunteers))
     names = ("adaptive", "homogeneous", "distinct")
     return {name: getattr(policy, name) for name in names if getattr(policy, name) != getattr(usual, name)}
 
@@ -302,6 +302,6 @@ def _rest(spec: JobSpec) -> str:
         asked, usual = getattr(spec, part), getattr(fresh, part)
         names = [name for name in type(usual).model_fields if name not in shown]
         body[part] = {name: getattr(asked, name) for name in names if getattr(asked, name) != getattr(usual, name)}
-    body["replication"] = _replication(spec.verify)
+    body["replication"] = _replication(spec.verify, spec.requirements.volunteers)
     said = {name: value for name, value in body.items() if value not in (getattr(fresh, name, None), None, {})}
     return json.dumps(said, indent=1) if said else ""
