@@ -226,6 +226,11 @@ def _steps(report: wire.Report) -> tuple[Timed, ...]:
 
 def _failed(failure: wire.Failure) -> Failed:
     _bounded(failure.items_done, failure.bad_item or 0, failure.exit_code or 0)
+    return failed_of(failure)
+
+
+def failed_of(failure: wire.Failure) -> Failed:
+    """The failure as control has it; its numbers are the caller's to look at."""
     return Failed(
         failure_class=failure.failure_class,
         code=failure.code,

@@ -7,11 +7,11 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from fallow.clock import Clock
+from fallow.control.boinc.records import reputation_of
 from fallow.core.agreement import needed_of
 from fallow.core.credit import HALF_LIFE_SECONDS, ceiling, claimed, granted
 from fallow.core.lifecycle import AttemptEvent
@@ -52,7 +52,7 @@ class Creditor:
         """owners: host -> account."""
         jobs = {key: job for key in {row.job_key for row in rows} if (job := tx.job_by_key(key)) is not None}
         kept = tx.reputations_of([row.worker_id for row in rows])
-        known: dict[_Record, Reputation] = {(row.worker_id, row.image): _reputation(row) for row in kept}
+        known: dict[_Record, Reputation] = {(row.worker_id, row.image): reputation_of(row) for row in kept}
         touched: dict[_Record, None] = {}
         for row in rows:
             job = jobs[row.job_key]
@@ -176,9 +176,3 @@ def _ref(row: VerdictRow) -> ChunkRef:
 
 def _wall_seconds(row: VerdictRow) -> float:
     return max(0, row.over_at - row.leased_at) / 1e6
-
-
-def _reputation(row: ReputationRow) -> Reputation:
-    said: dict[str, Any] = asdict(row)
-    del said["worker_id"], said["image"]
-    return Reputation(**said)

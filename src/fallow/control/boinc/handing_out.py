@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 
 from fallow.control.boinc.hosts import Met, facts_of
+from fallow.control.boinc.records import reputation_of
 from fallow.control.scheduler import Offer, Scheduler
 from fallow.control.volunteering import Volunteer
 from fallow.core import deadlines
@@ -83,7 +84,7 @@ class _Filling:
         self.facts = facts
         self.why_not = ""
         self._settings = settings
-        self._records = {row.image: _reputation(row) for row in records}
+        self._records = {row.image: reputation_of(row) for row in records}
         self._wanted = wanted
         self._now = now
 
@@ -179,17 +180,3 @@ def _items_per_chunk(job: JobRow) -> float:
         + counters.chunks_failed
     )
     return max(1.0, job.plan.next_item / chunks) if chunks else 1.0
-
-
-def _reputation(row: ReputationRow) -> Reputation:
-    return Reputation(
-        quota=row.quota,
-        valid=row.valid,
-        invalid=row.invalid,
-        errored=row.errored,
-        valid_in_row=row.valid_in_row,
-        day=row.day,
-        sent_today=row.sent_today,
-        seconds_per_item=row.seconds_per_item,
-        turnaround_seconds=row.turnaround_seconds,
-    )

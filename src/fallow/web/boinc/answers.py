@@ -16,6 +16,7 @@ from fallow.protocols.boinc.states import failure_of
 from fallow.protocols.rest.work import Failure
 from fallow.web.boinc.uploads import answer_file
 from fallow.web.deps import Door
+from fallow.web.work import failed_of
 
 _LAST_WORDS: Final = "fallow-failure "
 _UPLOADED: Final = 5  # BOINC's client state of a result whose files are all uploaded
@@ -111,20 +112,8 @@ def _reported(answer: _Answer) -> Reported:
         attempt_id=AttemptId(answer.attempt_id),
         envelope=answer.envelope,
         inline=answer.inline,
-        failed=_of(answer.failure) if answer.failure else None,
+        failed=failed_of(answer.failure) if answer.failure else None,
         log_size_bytes=answer.log_size_bytes,
-    )
-
-
-def _of(failure: Failure) -> Failed:
-    return Failed(
-        failure_class=failure.failure_class,
-        code=failure.code,
-        message=failure.message,
-        items_done=failure.items_done,
-        bad_item=failure.bad_item,
-        exit_code=failure.exit_code,
-        log_tail=failure.log_tail,
     )
 
 
@@ -143,7 +132,7 @@ def _last_words(stderr: str) -> Failed | None:
                 found = msgspec.convert(json.loads(line.removeprefix(_LAST_WORDS)), Failure)
             except (ValueError, RecursionError):
                 return None
-            failure = _of(found)
+            failure = failed_of(found)
             numbers = (failure.items_done, failure.bad_item or 0, failure.exit_code or 0)
             return failure if all(abs(each) <= _NUMBER_MAX for each in numbers) else None
     return None
