@@ -110,7 +110,7 @@ def test_when_every_worker_ends_the_run_ends_with_their_last_words(tmp_path: Pat
 
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    items = lines_file(tmp_path / "in.jsonl", 60)
+    items = lines_file(tmp_path / "in.jsonl", 150)
     (tmp_path / "slow.py").write_text(SLOW)
     argv = ["run", items, "--output", tmp_path / "out", "--data-dir", tmp_path / "data", "--chunk-items", "2", *PROCESS]
     argv += ["--", sys.executable, tmp_path / "slow.py"]

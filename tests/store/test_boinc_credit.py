@@ -163,15 +163,15 @@ def test_verdicts_of_an_erased_job_are_forgotten(yard: Yard) -> None:
 
 
 def test_verdicts_are_one_transactions_at_a_time(yard: Yard) -> None:
-    if yard.store.dialect == "sqlite":
-        pytest.skip("SQLite has one writer")
     job = yard.job(chunks=3, opened=3)
     leased = yard.lease(job, "b-1.1")
     with yard.store.transaction() as tx:
         end(tx, [(each.attempt_id, "agree") for each in leased])
-    with yard.store.transaction() as one, yard.store.transaction() as other:
+    with yard.store.transaction() as one:
         assert len(one.verdicts(1)) == 1
-        assert other.verdicts(9) == []
+        if yard.store.dialect != "sqlite":  # which has one writer at a time anyway
+            with yard.store.transaction() as other:
+                assert other.verdicts(9) == []
     with yard.store.transaction() as tx:
         assert len(tx.verdicts(9)) == 3
 

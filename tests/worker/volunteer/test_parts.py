@@ -63,7 +63,8 @@ def test_init_data_cut_anywhere_is_read(size):
 
 def test_a_proxy_is_used_unless_the_environment_names_one(monkeypatch):
     for name in ("http_proxy", "https_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards, whoever sets it
+        monkeypatch.delenv(name)
     monkeypatch.setenv("https_proxy", "http://mine")
     _use_proxy(InitData(proxy="http://theirs:80", no_proxy="x.lan"))
     assert urllib.request.getproxies() == {

@@ -2,7 +2,8 @@
 
 import json
 import os
-import subprocess
+import shutil
+import sys
 
 import msgspec
 import pytest
@@ -20,8 +21,9 @@ def bare_path(tree, *programs):
     directory = tree.root / "bin"
     directory.mkdir(exist_ok=True)
     for each in programs:
-        found = subprocess.run(["/bin/sh", "-c", f"command -v {each}"], capture_output=True, text=True, check=True)
-        (directory / each).symlink_to(os.path.realpath(found.stdout.strip()))
+        found = sys.executable if each.startswith("python") else shutil.which(each)
+        assert found is not None
+        (directory / each).symlink_to(os.path.realpath(found))
     tree.environment["PATH"] = str(directory)
 
 
